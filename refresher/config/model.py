@@ -1,0 +1,203 @@
+"""The configuration as the rest of refresher sees it: complete, resolved, frozen.
+
+`sections.py` describes what a user may write; `load.py` turns that into these records, with every
+default filled in, so that nobody after it asks "was this set?".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from refresher.names import RelationName
+from refresher.runs import Strategy
+
+
+class Kind(StrEnum):
+    """What a view is in PostgreSQL."""
+
+    VIEW = "view"
+    MATERIALIZED_VIEW = "materialized_view"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Every:
+    """Due every `every`, counted from the epoch plus a phase derived from the view's name."""
+
+    every: timedelta
+    jitter: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cron:
+    """Due as Debian's cron would run it in `timezone`: once per transition of the clock."""
+
+    cron: str
+    timezone: ZoneInfo
+    jitter: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterUpstream:
+    """Due when an upstream has newer contents than this view has seen."""
+
+    jitter: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manual:
+    """Never due by itself."""
+
+
+Schedule: TypeAlias = Every | Cron | AfterUpstream | Manual
+
+StrategyChoice: TypeAlias = Strategy | Literal["auto"]
+
+
+class Secret:
+    """A string that shows itself only when asked to."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself: for libpq, never for a message."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+EMBEDDED = "embedded"
+"""The conninfo that asks for a private PostgreSQL instead of naming a server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """One database refresher works in."""
+
+    alias: str
+    conninfo: Secret
+    max_parallel: int = 4
+    session: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """An index a materialized view must have; either `columns` or `expression` is given."""
+
+    columns: tuple[str, ...] = ()
+    expression: str | None = None
+    unique: bool = False
+    method: str = "btree"
+    where: str | None = None
+    include: tuple[str, ...] = ()
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """Rules the new contents must meet before a refresh commits."""
+
+    min_rows: int | None = None
+    max_shrink: float | None = None
+    """The fraction of rows, 0 to 1, that one refresh may lose."""
+    assertion: str | None = None
+    """SQL returning true; `assert` in the config."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long a refresh may wait for a lock, and a statement of it may run."""
+
+    lock: timedelta = timedelta(seconds=5)
+    statement: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How a failed due instant is tried again; `attempts` counts the first one too."""
+
+    attempts: int = 3
+    backoff: timedelta = timedelta(seconds=2)
+    max_backoff: timedelta = timedelta(minutes=1)
+
+
+class Default(StrEnum):
+    """A value the configuration leaves to be derived from the graph."""
+
+    DERIVED = "derived"
+
+
+MaxStaleness: TypeAlias = timedelta | Literal[Default.DERIVED] | None
+"""`None` is the explicit `none`; DERIVED is worked out by `freshness.py` from the schedules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A managed view, by its configured name."""
+
+    name: str
+    database: str
+    relation: RelationName
+    kind: Kind
+    query: str
+    query_path: Path
+    key: tuple[str, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    grants: Mapping[str, tuple[str, ...]] | None = None
+    """Role → privileges; complete when given, untouched when None."""
+    owner: str | None = None
+    comment: str | None = None
+    tags: tuple[str, ...] = ()
+    strategy: StrategyChoice = "auto"
+    allow_blocking: bool = False
+    """Whether `auto` may choose a refresh that blocks readers when it is the cheaper one."""
+    schedule: Schedule = field(default_factory=Manual)
+    max_staleness: MaxStaleness = Default.DERIVED
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: Retry = field(default_factory=Retry)
+    checks: Checks = field(default_factory=Checks)
+
+    @property
+    def refreshed(self) -> bool:
+        """Whether there is anything to refresh: not for a plain view."""
+        return self.kind is Kind.MATERIALIZED_VIEW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where `refresher run` serves metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = 9187
+    token_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole, valid configuration."""
+
+    path: Path
+    files: tuple[Path, ...]
+    """Every file it was read from, SQL included: what a reload watches."""
+    databases: Mapping[str, Database]
+    views: Mapping[str, View]
+    server: Server = field(default_factory=Server)
+
+    def views_of(self, database: str) -> dict[str, View]:
+        """The views that live in one database, by name."""
+        return {name: view for name, view in self.views.items() if view.database == database}

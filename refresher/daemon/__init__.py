@@ -1,0 +1,1 @@
+"""`refresher run`: the composition root."""

@@ -1,0 +1,1 @@
+"""Desired definitions against the catalog."""

@@ -1,0 +1,1 @@
+"""The incident, replayed and cured."""

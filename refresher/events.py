@@ -1,0 +1,103 @@
+"""What happened, as frozen records. The core emits them; observers listen. Ground floor, pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
+
+from refresher.runs import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """A refresh holds its fence and begins to work: `run.started`."""
+
+    database: str
+    run: Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """A run ended and its record is committed: `run.succeeded`, `run.failed`, …"""
+
+    database: str
+    run: Run
+    lateness: timedelta | None = None
+    """From the due instant to the start of the work; only for scheduled first attempts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseUp:
+    """A database answers, for the first time or again: `database.up`."""
+
+    database: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseDown:
+    """A database does not answer; it is tried again after `retry_in`: `database.down`."""
+
+    database: str
+    error: str
+    retry_in: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewDegraded:
+    """A view can't be refreshed as things stand; the others go on: `view.degraded`."""
+
+    database: str
+    view: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigReloaded:
+    """A changed configuration is in force: `config.reloaded`."""
+
+    views: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRejected:
+    """A changed configuration is invalid; the old one stays in force: `config.rejected`."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStarted:
+    """The daemon is up: `daemon.started`."""
+
+    worker: str
+    listen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStopping:
+    """The daemon starts nothing more and drains: `daemon.stopping`."""
+
+    signal: str
+    running: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStopped:
+    """The daemon has ended: `daemon.stopped`."""
+
+    cancelled: int
+
+
+Event: TypeAlias = (
+    RunStarted
+    | RunFinished
+    | DatabaseUp
+    | DatabaseDown
+    | ViewDegraded
+    | ConfigReloaded
+    | ConfigRejected
+    | DaemonStarted
+    | DaemonStopping
+    | DaemonStopped
+)
+Listener: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,1 @@
+"""Reading state, rendering it, listening to events."""

@@ -1,0 +1,1 @@
+"""Sessions, timeouts, failure reasons, named queries."""

@@ -1,0 +1,1 @@
+"""One refresh: the transaction and its strategies."""

@@ -1,0 +1,1 @@
+"""The `refresher` schema: migrations, fence, runs, view state."""
