@@ -18,7 +18,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """A run ended and its record is committed: `run.succeeded`, `run.failed`, …"""
+    """A run ended and its record is committed: `run.succeeded`, `run.failed` and so on."""
 
     database: str
     run: Run

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 
 NAME_BYTES = 63
-"""NAMEDATALEN − 1 of every stock build (postgresql.org/docs: Identifiers and Key Words)."""
+"""NAMEDATALEN less one of every stock build (postgresql.org/docs: Identifiers and Key Words)."""
 
 
 def check_name(name: str) -> str:
