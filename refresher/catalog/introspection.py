@@ -1,0 +1,102 @@
+"""Reading the catalog into values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from refresher.catalog.model import Source, Target
+from refresher.config.model import Kind, View
+from refresher.graph import Graph
+from refresher.names import RelationName
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection
+
+RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m"}
+
+_QUERIES = load_queries("refresher.catalog", "introspection.sql")
+
+
+def read_target(connection: Connection, relation: RelationName) -> Target | None:
+    """The relation to refresh with everything a refresh must know, or None if it is missing."""
+    names = {"schema": relation.schema, "name": relation.name}
+    row = connection.execute(_QUERIES["target"], names).fetchone()
+    if row is None:
+        return None
+    return Target(
+        **row, relation=relation, sources=read_sources(connection, row["oid"])
+    )
+
+
+def read_sources(connection: Connection, oid: int) -> tuple[Source, ...]:
+    """What a view reads, through plain views."""
+    rows = connection.execute(_QUERIES["sources"], {"oid": oid})
+    return tuple(
+        Source(
+            oid=row["oid"],
+            relation=RelationName(row["schema"], row["name"]),
+            lockable=row["lockable"],
+            storages=tuple(row["storages"]),
+        )
+        for row in rows
+    )
+
+
+def storage_files(connection: Connection, oids: tuple[int, ...]) -> tuple[int | None, ...]:
+    """The files that hold these relations' rows; TRUNCATE and rewrites give new ones."""
+    if not oids:
+        return ()
+    row = connection.execute(_QUERIES["storage_files"], {"oids": list(oids)}).fetchone()
+    return tuple(row["files"]) if row else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A managed view's relation as it stands."""
+
+    oid: int
+    relation_kind: str
+    populated: bool
+    owner: str
+
+
+def read_standing(connection: Connection, views: Mapping[str, View]) -> dict[str, Standing]:
+    """What stands under the names of these views; a missing one is left out."""
+    rows = connection.execute(
+        _QUERIES["relations"],
+        {
+            "views": list(views),
+            "schemas": [view.relation.schema for view in views.values()],
+            "names": [view.relation.name for view in views.values()],
+        },
+    )
+    return {row.pop("view"): Standing(**row) for row in rows}
+
+
+def read_graph(connection: Connection, views: Mapping[str, View]) -> Graph:
+    """Who reads whom among these views, also through plain views that refresher does not manage."""
+    names = {standing.oid: name for name, standing in read_standing(connection, views).items()}
+    reads: dict[int, set[int]] = {}
+    for row in connection.execute(_QUERIES["reads"]):
+        reads.setdefault(row["reader"], set()).add(row["read"])
+    edges = {name: frozenset[str]() for name in views}
+    for oid, name in names.items():
+        edges[name] = frozenset(_managed_reads(oid, reads, names))
+    refreshed = frozenset(name for name, view in views.items() if view.refreshed)
+    return Graph(edges, refreshed)
+
+
+def _managed_reads(
+    oid: int, reads: Mapping[int, set[int]], names: Mapping[int, str]
+) -> set[str]:
+    found: set[str] = set()
+    seen = {oid}
+    waiting = list(reads.get(oid, ()))
+    while waiting:
+        read = waiting.pop()
+        if read in seen:
+            continue
+        seen.add(read)
+        if read in names:
+            found.add(names[read])
+        else:
+            waiting.extend(reads.get(read, ()))
+    return found

@@ -1,0 +1,38 @@
+"""What stands in the catalog, as values. Pure."""
+
+from dataclasses import dataclass
+
+from refresher.names import RelationName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A relation a refresh reads that is not a plain view."""
+
+    oid: int
+    relation: RelationName
+    lockable: bool
+    """Whether LOCK TABLE works on it: a table or partitioned table that we may SELECT from."""
+    storages: tuple[int, ...]
+    """OIDs of the relations that hold its rows: itself, or its partitions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A relation to refresh, as it stands now."""
+
+    oid: int
+    relation: RelationName
+    relation_kind: str
+    """`pg_class.relkind`: m for a materialized view."""
+    populated: bool
+    unique_index: str | None
+    """An index that lets REFRESH CONCURRENTLY work, if there is one."""
+    sources: tuple[Source, ...]
+
+    @property
+    def unlockable_storages(self) -> tuple[int, ...]:
+        """Where the rows of the sources live that can't be locked."""
+        return tuple(
+            oid for source in self.sources if not source.lockable for oid in source.storages
+        )

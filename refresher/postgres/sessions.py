@@ -1,0 +1,139 @@
+"""Connections as refresher needs them, on any stock PostgreSQL and through a transaction pooler.
+
+No session state is ever relied on: no session SET, no session locks, no server-side prepared
+statements, no LISTEN. Everything a transaction needs is set by SET LOCAL at its start.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+
+from refresher.errors import UnreachableError
+from refresher.postgres import identifiers
+from refresher.postgres.failures import describe
+
+Connection: TypeAlias = psycopg.Connection[DictRow]
+
+OLDEST_MAJOR = 14
+
+_CONNECT_SECONDS = 5
+# A client that vanished behind a dead network must lose its locks soon: keepalives notice the
+# network, the check interval makes a busy backend look (either alone does not; by experiment).
+_CLIENT_CHECK = {
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "2",
+}
+_IDLE_IN_TRANSACTION = "10s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """How to reach one database."""
+
+    alias: str
+    conninfo: str
+    session: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.alias!r})"  # a conninfo may hold a password
+
+
+def connect(endpoint: Endpoint, *, application: str = "refresher") -> Connection:
+    """Open a connection to a writable database.
+
+    Raises:
+        UnreachableError: no server answers, it refuses us, it is too old, or it is a read-only
+            replica. The message never holds a secret.
+    """
+    try:
+        connection = psycopg.connect(
+            endpoint.conninfo,
+            autocommit=True,
+            prepare_threshold=None,
+            row_factory=dict_row,
+            application_name=application,
+            connect_timeout=_CONNECT_SECONDS,
+            keepalives_idle=2,
+            keepalives_interval=1,
+            keepalives_count=2,
+            tcp_user_timeout=10_000,
+        )
+    except psycopg.Error as error:
+        message = f"can't connect to database {endpoint.alias!r}: {describe(error)}"
+        raise UnreachableError(message) from error
+    try:
+        _require_usable(endpoint, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _require_usable(endpoint: Endpoint, connection: Connection) -> None:
+    if connection.info.server_version < OLDEST_MAJOR * 10_000:
+        message = (
+            f"database {endpoint.alias!r} is PostgreSQL {connection.info.server_version // 10_000};"
+            f" refresher needs {OLDEST_MAJOR} or newer"
+        )
+        raise UnreachableError(message)
+    try:
+        row = connection.execute("SELECT pg_is_in_recovery() AS replica").fetchone()
+    except psycopg.Error as error:
+        message = f"database {endpoint.alias!r} does not answer: {describe(error)}"
+        raise UnreachableError(message) from error
+    if row is None or row["replica"]:
+        message = (
+            f"database {endpoint.alias!r} is a read-only replica; point its conninfo at the primary"
+            " (several hosts: add target_session_attrs=read-write)"
+        )
+        raise UnreachableError(message)
+
+
+def major(connection: psycopg.Connection[Any]) -> int:
+    """The server's major version."""
+    return connection.info.server_version // 10_000
+
+
+def detects_disconnects(connection: Connection) -> bool:
+    """Whether the server can notice a vanished client; some platforms can't and raise."""
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("SET LOCAL client_connection_check_interval = '1s'")
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege):
+        return False
+    return True
+
+
+def local_settings(
+    settings: Mapping[str, str], *, statement: timedelta, lock: timedelta, checks_client: bool
+) -> sql.Composed:
+    """The SET LOCAL statements a refreshing transaction begins with.
+
+    They are utility statements: none takes a snapshot, which `SELECT set_config()` would.
+    """
+    values = {
+        **settings,
+        **_CLIENT_CHECK,
+        "statement_timeout": milliseconds(statement),
+        "lock_timeout": milliseconds(lock),
+        "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION,
+    }
+    if checks_client:
+        values["client_connection_check_interval"] = "1s"
+    return sql.SQL("; ").join(set_local(name, value) for name, value in values.items())
+
+
+def set_local(name: str, value: str) -> sql.Composed:
+    """One SET LOCAL statement."""
+    return sql.SQL("SET LOCAL {} = {}").format(identifiers.setting(name), sql.Literal(value))
+
+
+def milliseconds(duration: timedelta) -> str:
+    """A duration as PostgreSQL's timeouts take it; at least 1, for 0 would mean none."""
+    return f"{max(1, round(duration.total_seconds() * 1000))}ms"

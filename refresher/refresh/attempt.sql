@@ -1,0 +1,227 @@
+-- name: open_run
+-- description: Step 1, without locks: still due, fence and a slot free? Then record the attempt.
+WITH standing AS (
+    SELECT s.*
+    FROM refresher.state AS s
+    WHERE s.view = %(view)s AND s.relation = %(relation)s AND %(populated)s
+), probe AS (
+    SELECT
+        clock_timestamp() AS now,
+        CASE
+            WHEN %(due_at)s > clock_timestamp() THEN 'early'
+            WHEN %(trigger)s = 'upstream' AND NOT EXISTS (
+                SELECT FROM refresher.state AS u
+                WHERE u.view = ANY (%(upstreams)s)
+                    AND u.as_of > coalesce(
+                        ((SELECT upstreams_seen FROM standing) ->> u.view)::timestamptz, '-infinity'
+                    )
+            ) THEN 'discharged'
+            WHEN %(trigger)s <> 'upstream'
+                AND (SELECT as_of FROM standing) >= %(due_at)s THEN 'discharged'
+            WHEN EXISTS (
+                SELECT FROM refresher.fence AS f
+                JOIN pg_catalog.pg_locks AS l
+                    ON l.locktype = 'transactionid' AND l.transactionid = f.xmax
+                    AND l.mode = 'ExclusiveLock' AND l.granted
+                WHERE f.view = %(view)s
+            ) THEN 'fence'
+            WHEN NOT EXISTS (
+                SELECT FROM refresher.slot AS s
+                WHERE s.number <= %(max_parallel)s AND NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_locks AS l
+                    WHERE l.locktype = 'transactionid' AND l.transactionid = s.xmax
+                        AND l.mode = 'ExclusiveLock' AND l.granted
+                )
+            ) THEN 'slot'
+        END AS obstacle
+), opened AS (
+    INSERT INTO refresher.run (view, due_at, trigger, attempt, worker, queue_wait_seconds)
+    SELECT
+        %(view)s, %(due_at)s, %(trigger)s, %(attempt)s, %(worker)s,
+        greatest(extract(epoch FROM probe.now - %(ready_at)s), 0)
+    FROM probe
+    WHERE probe.obstacle IS NULL
+    RETURNING *
+)
+SELECT
+    probe.obstacle,
+    opened.id,
+    opened.started_at,
+    opened.queue_wait_seconds,
+    standing.rows,
+    standing.full_seconds,
+    standing.concurrent_seconds,
+    standing.concurrent_churn
+FROM probe
+LEFT JOIN opened ON true
+LEFT JOIN standing ON true
+
+-- name: take_slot
+-- description: Step 3: one of the places to refresh at, for as long as this transaction lives.
+SELECT number
+FROM refresher.slot
+WHERE number <= %(max_parallel)s
+ORDER BY number
+LIMIT 1
+FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: lock_fence
+-- description: Step 3: the right to refresh this view, or 55P03 at once.
+SELECT view FROM refresher.fence WHERE view = %(view)s FOR NO KEY UPDATE NOWAIT
+
+-- name: take_fence
+-- description: Steps 3 to 5: mark the fence, and read under it what decides and what is recorded.
+WITH taken AS (
+    UPDATE refresher.fence
+    SET run = %(run)s, worker = %(worker)s, taken_at = clock_timestamp()
+    WHERE view = %(view)s
+    RETURNING view
+), upstream AS (
+    SELECT wanted.name, s.as_of, s.data_as_of
+    FROM unnest(%(upstreams)s::text[]) AS wanted (name)
+    LEFT JOIN (
+        refresher.view AS v
+        JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema_name
+        JOIN pg_catalog.pg_class AS c
+            ON c.relnamespace = n.oid AND c.relname = v.relation_name AND c.relispopulated
+        JOIN refresher.state AS s ON s.view = v.name AND s.relation = c.oid
+    ) ON v.name = wanted.name
+)
+SELECT
+    transaction_timestamp() AS as_of,
+    pg_current_snapshot()::text AS watermark,
+    (SELECT r.outcome IS NULL FROM refresher.run AS r WHERE r.id = %(run)s) AS open,
+    own.as_of AS previous_as_of,
+    own.rows AS previous_rows,
+    coalesce(own.upstreams_seen, '{}') AS previous_upstreams_seen,
+    (SELECT coalesce(jsonb_object_agg(u.name, u.as_of), '{}') FROM upstream AS u) AS upstreams_seen,
+    (
+        SELECT CASE
+            WHEN coalesce(bool_and(u.data_as_of IS NOT NULL), true)
+            THEN least(transaction_timestamp(), min(u.data_as_of))
+        END
+        FROM upstream AS u
+    ) AS data_as_of,
+    EXISTS (
+        SELECT FROM upstream AS u
+        WHERE u.as_of > coalesce((own.upstreams_seen ->> u.name)::timestamptz, '-infinity')
+    ) AS upstream_newer,
+    pg_stat_get_xact_tuples_inserted(%(relation)s) AS inserted,
+    pg_stat_get_xact_tuples_updated(%(relation)s) AS updated,
+    pg_stat_get_xact_tuples_deleted(%(relation)s) AS deleted
+FROM taken
+LEFT JOIN refresher.state AS own
+    ON own.view = taken.view AND own.relation = %(relation)s AND %(populated)s
+
+-- name: finish_run
+-- description: Step 7: the new state, the run's record, the counters and the notice, as one.
+WITH ended AS (
+    UPDATE refresher.run
+    SET outcome = 'succeeded',
+        strategy = %(strategy)s,
+        reason = %(reason)s,
+        finished_at = clock_timestamp(),
+        as_of = %(as_of)s,
+        duration_seconds = extract(epoch FROM clock_timestamp() - started_at),
+        lock_wait_seconds = %(lock_wait)s,
+        rows = %(rows)s,
+        bytes = %(bytes)s,
+        rows_inserted = %(inserted)s,
+        rows_updated = %(updated)s,
+        rows_deleted = %(deleted)s
+    WHERE id = %(run)s
+    RETURNING *
+), standing AS (
+    INSERT INTO refresher.state AS s (
+        view, relation, as_of, data_as_of, watermark, upstreams_seen, run, rows, last_change_at,
+        full_seconds, concurrent_seconds, concurrent_churn
+    )
+    SELECT
+        ended.view, %(relation)s, %(as_of)s, %(data_as_of)s, %(watermark)s::pg_snapshot, %(upstreams_seen)s,
+        ended.id, %(rows)s, CASE WHEN %(changed)s THEN ended.finished_at END,
+        CASE WHEN ended.strategy = 'full' THEN ended.duration_seconds END,
+        CASE WHEN ended.strategy = 'concurrent' THEN ended.duration_seconds END,
+        CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s END
+    FROM ended
+    ON CONFLICT (view) DO UPDATE SET
+        relation = excluded.relation,
+        as_of = excluded.as_of,
+        data_as_of = excluded.data_as_of,
+        watermark = excluded.watermark,
+        upstreams_seen = excluded.upstreams_seen,
+        run = excluded.run,
+        rows = excluded.rows,
+        last_change_at = coalesce(excluded.last_change_at, s.last_change_at),
+        full_seconds = coalesce(excluded.full_seconds, s.full_seconds),
+        concurrent_seconds = coalesce(excluded.concurrent_seconds, s.concurrent_seconds),
+        concurrent_churn = coalesce(excluded.concurrent_churn, s.concurrent_churn)
+), counted AS (
+    INSERT INTO refresher.tally AS t (view, metric, label, value)
+    SELECT ended.view, c.metric, c.label, c.value
+    FROM ended
+    CROSS JOIN (
+        VALUES
+            ('runs', %(strategy)s || '/succeeded', 1),
+            ('rows', 'insert', %(inserted)s::bigint),
+            ('rows', 'update', %(updated)s::bigint),
+            ('rows', 'delete', %(deleted)s::bigint),
+            ('misfires', '', %(misfires)s::bigint)
+    ) AS c (metric, label, value)
+    WHERE c.value > 0
+    ON CONFLICT (view, metric, label) DO UPDATE SET value = t.value + excluded.value
+)
+SELECT
+    ended.*,
+    pg_notify(
+        'refresher', json_build_object('view', ended.view, 'as_of', ended.as_of)::text
+    )::text AS notified
+FROM ended
+
+-- name: end_run
+-- description: Record a failure in a transaction of its own; of several who try, one does.
+WITH ended AS (
+    UPDATE refresher.run
+    SET outcome = %(outcome)s,
+        strategy = %(strategy)s,
+        reason = %(reason)s,
+        finished_at = clock_timestamp(),
+        duration_seconds = extract(epoch FROM clock_timestamp() - started_at),
+        lock_wait_seconds = %(lock_wait)s,
+        failure = %(failure)s,
+        error = %(error)s
+    WHERE id = %(run)s AND outcome IS NULL
+    RETURNING *
+), counted AS (
+    INSERT INTO refresher.tally AS t (view, metric, label, value)
+    SELECT ended.view, c.metric, c.label, 1
+    FROM ended
+    CROSS JOIN (
+        VALUES
+            ('runs', coalesce(%(strategy)s, '') || '/' || %(outcome)s),
+            ('failures', %(failure)s)
+    ) AS c (metric, label)
+    WHERE c.label IS NOT NULL
+    ON CONFLICT (view, metric, label) DO UPDATE SET value = t.value + excluded.value
+)
+SELECT * FROM ended
+
+-- name: forget_run
+-- description: An attempt that never began leaves no record.
+DELETE FROM refresher.run WHERE id = %(run)s AND as_of IS NULL
+
+-- name: wait_for_fence
+-- description: After an ambiguous commit, wait until the transaction that held the fence is decided.
+SELECT view FROM refresher.fence WHERE view = %(view)s FOR NO KEY UPDATE
+
+-- name: read_run
+-- description: One run.
+SELECT * FROM refresher.run WHERE id = %(run)s
+
+-- name: measure
+-- description: The new contents, as this transaction sees them before it commits.
+SELECT
+    (SELECT count(*) FROM {relation}) AS rows,
+    pg_total_relation_size(%(oid)s) AS bytes,
+    pg_stat_get_xact_tuples_inserted(%(oid)s) AS inserted,
+    pg_stat_get_xact_tuples_updated(%(oid)s) AS updated,
+    pg_stat_get_xact_tuples_deleted(%(oid)s) AS deleted

@@ -1,0 +1,54 @@
+"""A worker's connection to one database: opened when needed, thrown away when in doubt."""
+
+import contextlib
+from collections.abc import Mapping
+
+import psycopg
+
+from refresher.postgres.sessions import Connection, Endpoint, connect, detects_disconnects
+
+
+class Session:
+    """One connection at a time to one database, for one thread."""
+
+    def __init__(self, endpoint: Endpoint, *, worker: str) -> None:
+        self.endpoint = endpoint
+        self.worker = worker
+        self._connection: Connection | None = None
+        self._checks_client: bool | None = None
+
+    def connection(self) -> Connection:
+        """A connection that is idle and believed to work.
+
+        Raises:
+            UnreachableError: the database can't be reached.
+        """
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self._connection = connect(self.endpoint, application=f"refresher {self.worker}")
+        return self._connection
+
+    @property
+    def checks_client(self) -> bool:
+        """Whether the server can watch for a vanished client; tested once."""
+        if self._checks_client is None:
+            self._checks_client = detects_disconnects(self.connection())
+        return self._checks_client
+
+    def discard(self) -> None:
+        """Close the connection; the next use opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The configured SET LOCAL settings."""
+        return self.endpoint.session
+
+    def cancel(self) -> None:
+        """Ask the server to cancel what the connection is running, from another thread."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            # The request itself may fail when the server is going away; the caller repeats it.
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=2)

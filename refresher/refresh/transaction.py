@@ -1,0 +1,217 @@
+"""Steps 2 to 7 of a refresh: the one transaction (`attempt.py` has the whole story)."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from refresher.catalog.introspection import storage_files
+from refresher.catalog.model import Target
+from refresher.checks.assertion import evaluate
+from refresher.checks.judge import judge_rows
+from refresher.errors import FailureReason, RefreshError
+from refresher.events import Listener, RunStarted
+from refresher.postgres import identifiers
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection, local_settings
+from refresher.refresh import concurrent, full
+from refresher.refresh.choose import Choice
+from refresher.refresh.session import Session
+from refresher.refresh.task import Obstacle, Task
+from refresher.runs import Run, Strategy, Trigger
+
+_QUERIES = load_queries("refresher.refresh", "attempt.sql")
+
+_BEGIN = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {settings}{locks}")
+_LOCK = sql.SQL("; LOCK TABLE {sources} IN ACCESS SHARE MODE")
+
+_CHURN = ("inserted", "updated", "deleted")
+
+
+class NotBegunError(Exception):
+    """Unwinds a transaction that found nothing to do, or no room to do it."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle)
+        self.obstacle = obstacle
+
+
+class CancelledError(Exception):
+    """Unwinds a transaction whose cancellation was asked for between two statements."""
+
+
+class CommitUnansweredError(Exception):
+    """The connection broke while COMMIT was on its way: it may have happened, or not."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """The refresh itself. `commit()` is the only way out that leaves anything behind."""
+
+    session: Session
+    task: Task
+    run: Run
+    target: Target
+    choice: Choice
+    cancelled: threading.Event
+    emit: Listener
+    lock_wait: float = field(default=0.0, init=False)
+
+    def carry_out(self) -> Run:
+        """Refresh and commit; returns the finished run.
+
+        Raises:
+            NotBegunError: somebody else did it, or holds the fence, or every slot is taken.
+            CancelledError: it was cancelled before it wrote anything.
+            CommitUnansweredError: nobody knows yet whether it happened.
+            RefreshError: a check is broken, or a source was rewritten under it.
+            psycopg.Error: whatever PostgreSQL says.
+        """
+        connection = self.session.connection()
+        files = storage_files(connection, self.target.unlockable_storages)
+        self._begin(connection)
+        before = self._take_fence(connection)
+        self.emit(RunStarted(database=self.session.endpoint.alias, run=self.run))
+        self._stop_if_cancelled()
+        self._run_strategy(connection)
+        if storage_files(connection, self.target.unlockable_storages) != files:
+            message = "a source that can't be locked was rewritten while it was read"
+            raise RefreshError(message, reason=FailureReason.SERIALIZATION)
+        after = self._measure(connection, before)
+        self._check(connection, before, after)
+        self._stop_if_cancelled()
+        finished = self._finish(connection, before, after)
+        _commit(connection)
+        return finished
+
+    def _begin(self, connection: Connection) -> None:
+        """Step 2. One message to the server, in which nothing takes a snapshot."""
+        timeouts = self.task.view.timeouts
+        lockable = [source.relation for source in self.target.sources if source.lockable]
+        locks = _LOCK.format(sources=sql.SQL(", ").join(map(identifiers.relation, lockable)))
+        begin = _BEGIN.format(
+            settings=local_settings(
+                self.session.settings,
+                statement=timeouts.statement,
+                lock=timeouts.lock,
+                checks_client=self.session.checks_client,
+            ),
+            locks=locks if lockable else sql.SQL(""),
+        )
+        began = time.monotonic()
+        try:
+            connection.execute(begin)
+        finally:
+            self.lock_wait = time.monotonic() - began
+
+    def _take_fence(self, connection: Connection) -> dict[str, Any]:
+        """Steps 3 to 5. The first SELECT takes the snapshot that everything after it sees."""
+        task = self.task
+        slot = connection.execute(_QUERIES["take_slot"], {"max_parallel": task.max_parallel})
+        if slot.fetchone() is None:
+            raise NotBegunError(Obstacle.SLOT)
+        try:
+            connection.execute(_QUERIES["lock_fence"], {"view": task.view.name})
+        except psycopg.errors.LockNotAvailable as error:
+            raise NotBegunError(Obstacle.FENCE) from error
+        facts = connection.execute(
+            _QUERIES["take_fence"],
+            {
+                "view": task.view.name,
+                "run": self.run.id,
+                "worker": self.session.worker,
+                "upstreams": list(task.upstreams),
+                "relation": self.target.oid,
+                "populated": self.target.populated,
+            },
+        ).fetchone()
+        if facts is None:
+            message = f"the fence of {task.view.name!r} is missing; run `refresher apply`"
+            raise RefreshError(message, reason=FailureReason.OTHER)
+        if not facts["open"] or _discharged(task, facts):
+            raise NotBegunError(Obstacle.DISCHARGED)
+        return facts
+
+    def _run_strategy(self, connection: Connection) -> None:
+        match self.choice.strategy:
+            case Strategy.FULL:
+                full.refresh(connection, self.target.relation)
+            case Strategy.CONCURRENT:
+                concurrent.refresh(connection, self.target.relation)
+            case other:
+                assert_never(other)
+
+    def _measure(self, connection: Connection, before: dict[str, Any]) -> dict[str, Any]:
+        query = _QUERIES["measure"].format(relation=identifiers.relation(self.target.relation))
+        after = connection.execute(query, {"oid": self.target.oid}).fetchone()
+        assert after is not None  # noqa: S101 - the query always returns one row
+        after.update({name: after[name] - before[name] for name in _CHURN})
+        if self.choice.strategy is Strategy.FULL:
+            # A plain refresh writes a new heap: PostgreSQL counts what came, not what went.
+            after["deleted"] = before["previous_rows"]
+        return after
+
+    def _check(
+        self, connection: Connection, before: dict[str, Any], after: dict[str, Any]
+    ) -> None:
+        checks = self.task.view.checks
+        broken = judge_rows(checks, rows=after["rows"], previous_rows=before["previous_rows"])
+        if broken is not None:
+            message = f"check {broken.check}: {broken.message}; the old contents stay"
+            raise RefreshError(message, reason=FailureReason.CHECK)
+        if checks.assertion is not None and not evaluate(connection, checks.assertion):
+            message = "check assert: it returned false; the old contents stay"
+            raise RefreshError(message, reason=FailureReason.CHECK)
+
+    def _finish(
+        self, connection: Connection, before: dict[str, Any], after: dict[str, Any]
+    ) -> Run:
+        """Step 7, all but the COMMIT."""
+        churn = sum(after[name] or 0 for name in _CHURN)
+        row = connection.execute(
+            _QUERIES["finish_run"],
+            {
+                **{name: before[name] for name in ("as_of", "data_as_of", "watermark")},
+                **{name: after[name] for name in ("rows", "bytes", *_CHURN)},
+                "upstreams_seen": Jsonb(before["upstreams_seen"]),
+                "relation": self.target.oid,
+                "run": self.run.id,
+                "strategy": self.choice.strategy,
+                "reason": self.choice.reason,
+                "lock_wait": self.lock_wait,
+                "churn": churn,
+                "changed": churn > 0,
+                "misfires": self.task.misfires(before["previous_as_of"], before["as_of"]),
+            },
+        ).fetchone()
+        if row is None:
+            message = "the record of this run vanished while it ran"
+            raise RefreshError(message, reason=FailureReason.LOST)
+        del row["notified"]
+        return Run.from_row(row)
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled.is_set():
+            raise CancelledError
+
+
+def _discharged(task: Task, facts: dict[str, Any]) -> bool:
+    """Step 4, decided under the fence."""
+    if task.trigger is Trigger.UPSTREAM:
+        return not facts["upstream_newer"]
+    previous = facts["previous_as_of"]
+    # An as_of before due_at is only possible if the database's clock went backwards meanwhile.
+    return (previous is not None and previous >= task.due_at) or facts["as_of"] < task.due_at
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except psycopg.Error as error:
+        if error.sqlstate is None or connection.broken:
+            raise CommitUnansweredError from error
+        raise

@@ -1,0 +1,1 @@
+"""Numbered migrations of the `refresher` schema; never edited once released."""

@@ -1,0 +1,69 @@
+"""Processes at work: who lives, and what the dead left open."""
+
+import os
+import secrets
+import socket
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Literal
+
+import psycopg
+
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection
+from refresher.runs import Run
+
+BEAT_EVERY = timedelta(seconds=2)
+DEAD_AFTER = timedelta(seconds=10)
+"""A process that has not been heard of for so long is dead; its fence was free long before."""
+
+_QUERIES = load_queries("refresher.store", "store.sql")
+
+
+def worker_name() -> str:
+    """A name for this process that no other ever has: a dead one's is never taken up again."""
+    return f"{socket.gethostname()[:40]}/{os.getpid()}/{secrets.token_hex(3)}"
+
+
+def beat(
+    connection: Connection,
+    *,
+    worker: str,
+    kind: Literal["daemon", "command"],
+    views: Iterable[str],
+) -> None:
+    """Say that this process lives, and which views it knows."""
+    connection.execute(_QUERIES["beat"], {"worker": worker, "kind": kind, "views": list(views)})
+
+
+def leave(connection: Connection, *, worker: str) -> None:
+    """Say that this process ends."""
+    connection.execute(_QUERIES["leave"], {"worker": worker})
+
+
+def replicas(connection: Connection) -> int:
+    """How many daemons live."""
+    row = connection.execute(_QUERIES["replicas"], {"dead_after": DEAD_AFTER}).fetchone()
+    return row["replicas"] if row else 0
+
+
+def close_lost_runs(
+    connection: Connection, *, worker: str, in_flight: Collection[int]
+) -> tuple[Run, ...]:
+    """Close as `lost` what dead processes left open, each view's under its fence.
+
+    A view whose fence is held is left for later: its open run may well be the one at work.
+    `in_flight` are this process's own runs that are still at work.
+    """
+    who = {"worker": worker, "in_flight": list(in_flight), "dead_after": DEAD_AFTER}
+    closed: list[Run] = []
+    for row in connection.execute(_QUERIES["lost_views"], who).fetchall():
+        view = {"view": row["view"]}
+        try:
+            with connection.transaction():
+                connection.execute(_QUERIES["lock_fence"], view)
+                ended = connection.execute(_QUERIES["close_lost"], {**who, **view})
+                closed.extend(map(Run.from_row, ended.fetchall()))
+        except psycopg.errors.LockNotAvailable:
+            continue
+    return tuple(closed)

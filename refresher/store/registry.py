@@ -1,0 +1,41 @@
+"""What a configuration says of its views, put where SQL can see it."""
+
+from collections.abc import Mapping
+
+from psycopg.types.json import Jsonb
+
+from refresher.config.model import View
+from refresher.freshness import effective_max_staleness
+from refresher.graph import Graph
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection
+from refresher.store.presence import DEAD_AFTER
+
+_QUERIES = load_queries("refresher.store", "store.sql")
+
+
+def register(
+    connection: Connection, views: Mapping[str, View], graph: Graph, *, max_parallel: int
+) -> None:
+    """Make views known to the store: their fences, their place in the graph, their limits."""
+    limits = effective_max_staleness(views, graph)
+    upstreams = [
+        {"name": name, "upstreams": list(graph.refreshed_upstreams(name))} for name in views
+    ]
+    connection.execute(
+        _QUERIES["register_views"],
+        {
+            "views": list(views),
+            "schemas": [view.relation.schema for view in views.values()],
+            "names": [view.relation.name for view in views.values()],
+            "kinds": [view.kind.value for view in views.values()],
+            "max_staleness": [limits[name] for name in views],
+            "upstreams": Jsonb(upstreams),
+        },
+    )
+    connection.execute(_QUERIES["add_slots"], {"max_parallel": max_parallel})
+
+
+def forget_abandoned(connection: Connection) -> None:
+    """Drop views from the registry that no living process has in its configuration any more."""
+    connection.execute(_QUERIES["forget_views"], {"dead_after": DEAD_AFTER})

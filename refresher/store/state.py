@@ -1,0 +1,109 @@
+"""Reading what the store knows of views. Nothing here writes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from refresher.config.model import View
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection
+from refresher.runs import Run, Strategy
+
+_QUERIES = load_queries("refresher.store", "store.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewState:
+    """One view as the database has it. Times are the database's."""
+
+    view: str
+    relation: int | None
+    """The OID of what stands under its name; None if nothing does."""
+    relation_kind: str | None
+    populated: bool
+    owner: str | None
+    as_of: datetime | None
+    """Of the contents that stand: None where they are not refresher's, whatever it once did."""
+    data_as_of: datetime | None
+    upstreams_seen: Mapping[str, datetime]
+    success_run: int | None
+    rows: int | None
+    last_change_at: datetime | None
+    running: bool
+    paused_until: datetime | None
+    requested_at: datetime | None
+    requested_strategy: Strategy | None
+    unsuccessful: tuple[Run, ...]
+    """Runs since the last success, oldest first, open ones included; at most 20."""
+
+
+def read_clock(connection: Connection) -> datetime:
+    """What time it is, in the database."""
+    row = connection.execute(_QUERIES["clock"]).fetchone()
+    assert row is not None  # noqa: S101 - the query always returns one row
+    now: datetime = row["now"]
+    return now
+
+
+def read_states(connection: Connection, views: Mapping[str, View]) -> dict[str, ViewState]:
+    """The state of each of these views, in their order."""
+    rows = connection.execute(
+        _QUERIES["states"],
+        {
+            "views": list(views),
+            "schemas": [view.relation.schema for view in views.values()],
+            "names": [view.relation.name for view in views.values()],
+        },
+    ).fetchall()
+    runs = _read_unsuccessful(
+        connection, {row["view"]: row["success_run"] or 0 for row in rows if row["relation"]}
+    )
+    found = {}
+    for row in rows:
+        row["upstreams_seen"] = {
+            name: datetime.fromisoformat(as_of) if as_of else None
+            for name, as_of in row["upstreams_seen"].items()
+        }
+        strategy = row["requested_strategy"]
+        row["requested_strategy"] = Strategy(strategy) if strategy else None
+        found[row["view"]] = ViewState(**row, unsuccessful=tuple(runs.get(row["view"], ())))
+    return {name: found[name] for name in views if name in found}
+
+
+def _read_unsuccessful(connection: Connection, since: Mapping[str, int]) -> dict[str, list[Run]]:
+    rows = connection.execute(
+        _QUERIES["unsuccessful_runs"], {"views": list(since), "since": list(since.values())}
+    )
+    runs: dict[str, list[Run]] = {}
+    for row in rows:
+        runs.setdefault(row["view"], []).append(Run.from_row(row))
+    return runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRun:
+    """The newest run of a view, and how many failed since its last success (at most 1,000)."""
+
+    run: Run
+    failures: int
+
+
+def read_last_runs(connection: Connection, views: Mapping[str, View]) -> dict[str, LastRun]:
+    """The newest run of each view that has one."""
+    found = {}
+    for row in connection.execute(_QUERIES["last_runs"], {"views": list(views)}):
+        failures = row.pop("failures")
+        found[row["view"]] = LastRun(run=Run.from_row(row), failures=failures)
+    return found
+
+
+def read_history(connection: Connection, view: str, *, limit: int) -> tuple[Run, ...]:
+    """A view's newest runs first."""
+    rows = connection.execute(_QUERIES["history"], {"view": view, "limit": limit})
+    return tuple(map(Run.from_row, rows))
+
+
+def read_median_seconds(connection: Connection, view: str) -> float | None:
+    """How long a success of this view usually takes; None if there was none yet."""
+    row = connection.execute(_QUERIES["median_seconds"], {"view": view}).fetchone()
+    return row["seconds"] if row else None

@@ -1,0 +1,265 @@
+-- name: register_views
+-- description: What a configuration says of its views; unchanged rows are not written.
+WITH wanted AS (
+    SELECT *
+    FROM unnest(
+        %(views)s::text[], %(schemas)s::text[], %(names)s::text[], %(kinds)s::text[],
+        %(max_staleness)s::interval[]
+    ) AS w (name, schema_name, relation_name, kind, max_staleness)
+    JOIN jsonb_to_recordset(%(upstreams)s::jsonb) AS u (name text, upstreams text[]) USING (name)
+), fenced AS (
+    INSERT INTO refresher.fence (view)
+    SELECT name FROM wanted
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO refresher.view AS v (
+    name, schema_name, relation_name, kind, max_staleness, upstreams
+)
+SELECT name, schema_name, relation_name, kind, max_staleness, upstreams
+FROM wanted
+ORDER BY name
+ON CONFLICT (name) DO UPDATE SET
+    schema_name = excluded.schema_name,
+    relation_name = excluded.relation_name,
+    kind = excluded.kind,
+    max_staleness = excluded.max_staleness,
+    upstreams = excluded.upstreams,
+    registered_at = excluded.registered_at
+WHERE (v.schema_name, v.relation_name, v.kind, v.max_staleness, v.upstreams)
+    IS DISTINCT FROM (
+        excluded.schema_name, excluded.relation_name, excluded.kind, excluded.max_staleness,
+        excluded.upstreams
+    )
+
+-- name: add_slots
+-- description: Make sure there are as many slots as refreshes may run at once.
+INSERT INTO refresher.slot (number)
+SELECT number FROM generate_series(1, %(max_parallel)s) AS number
+ON CONFLICT DO NOTHING
+
+-- name: forget_views
+-- description: Drop the registration of views that no living process has in its configuration.
+DELETE FROM refresher.view AS v
+WHERE NOT EXISTS (
+    SELECT FROM refresher.worker AS w
+    WHERE v.name = ANY (w.views) AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
+)
+
+-- name: beat
+-- description: This process lives.
+INSERT INTO refresher.worker AS w (id, kind, views)
+VALUES (%(worker)s, %(kind)s, %(views)s)
+ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), views = excluded.views
+
+-- name: leave
+-- description: This process ends.
+DELETE FROM refresher.worker WHERE id = %(worker)s
+
+-- name: bury_workers
+-- description: Forget processes that have been gone for long.
+DELETE FROM refresher.worker WHERE seen_at < clock_timestamp() - interval '1 hour'
+
+-- name: replicas
+-- description: How many daemons live.
+SELECT count(*) AS replicas
+FROM refresher.worker
+WHERE kind = 'daemon' AND seen_at > clock_timestamp() - %(dead_after)s::interval
+
+-- name: lost_views
+-- description: Views with an open run whose process is dead, or is this one and not at it any more.
+SELECT DISTINCT r.view
+FROM refresher.run AS r
+WHERE r.outcome IS NULL
+    AND CASE
+        WHEN r.worker = %(worker)s THEN r.id <> ALL (%(in_flight)s::bigint[])
+        ELSE NOT EXISTS (
+            SELECT FROM refresher.worker AS w
+            WHERE w.id = r.worker
+                AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
+        )
+    END
+
+-- name: lock_fence
+-- description: The right to speak for a view, or 55P03 at once.
+SELECT view FROM refresher.fence WHERE view = %(view)s FOR NO KEY UPDATE NOWAIT
+
+-- name: close_lost
+-- description: Under the fence nobody refreshes, so a dead process's open run has come to nothing.
+WITH ended AS (
+    UPDATE refresher.run AS r
+    SET outcome = 'failed',
+        failure = 'lost',
+        error = 'the process that ran it is gone',
+        finished_at = clock_timestamp(),
+        duration_seconds = extract(epoch FROM clock_timestamp() - r.started_at)
+    WHERE r.view = %(view)s AND r.outcome IS NULL
+        AND CASE
+            WHEN r.worker = %(worker)s THEN r.id <> ALL (%(in_flight)s::bigint[])
+            ELSE NOT EXISTS (
+                SELECT FROM refresher.worker AS w
+                WHERE w.id = r.worker
+                    AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
+            )
+        END
+    RETURNING *
+), counted AS (
+    INSERT INTO refresher.tally AS t (view, metric, label, value)
+    SELECT ended.view, c.metric, c.label, count(*)
+    FROM ended
+    CROSS JOIN (VALUES ('runs', '/failed'), ('failures', 'lost')) AS c (metric, label)
+    GROUP BY ended.view, c.metric, c.label
+    ON CONFLICT (view, metric, label) DO UPDATE SET value = t.value + excluded.value
+)
+SELECT * FROM ended
+
+-- name: pause
+-- description: Hold a view's schedule.
+INSERT INTO refresher.pause AS p (view, until, paused_by)
+VALUES (%(view)s, clock_timestamp() + %(duration)s, %(paused_by)s)
+ON CONFLICT (view) DO UPDATE SET
+    until = excluded.until, paused_at = excluded.paused_at, paused_by = excluded.paused_by
+RETURNING until
+
+-- name: resume
+-- description: Let a view's schedule go on.
+DELETE FROM refresher.pause WHERE view = %(view)s AND until > clock_timestamp() RETURNING view
+
+-- name: request
+-- description: Ask whichever daemon is free to refresh a view.
+INSERT INTO refresher.request AS r (view, requested_at, strategy, requested_by)
+VALUES (%(view)s, clock_timestamp(), %(strategy)s, %(requested_by)s)
+ON CONFLICT (view) DO UPDATE SET
+    requested_at = excluded.requested_at,
+    strategy = excluded.strategy,
+    requested_by = excluded.requested_by
+RETURNING requested_at
+
+-- name: history
+-- description: A view's newest runs first.
+SELECT * FROM refresher.run WHERE view = %(view)s ORDER BY id DESC LIMIT %(limit)s
+
+-- name: median_seconds
+-- description: How long a view's last successes took, the middle one of 20.
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY r.duration_seconds) AS seconds
+FROM (
+    SELECT duration_seconds
+    FROM refresher.run
+    WHERE view = %(view)s AND outcome = 'succeeded'
+    ORDER BY id DESC
+    LIMIT 20
+) AS r
+
+-- name: purge_runs
+-- description: Keep 30 days of runs, and at most 10,000 a view; states and tallies outlive them.
+DELETE FROM refresher.run AS r
+USING (
+    SELECT v.view, max(v.id) AS newest, (
+        SELECT o.id FROM refresher.run AS o WHERE o.view = v.view ORDER BY o.id DESC
+        OFFSET 10000 LIMIT 1
+    ) AS oldest_excess
+    FROM refresher.run AS v
+    GROUP BY v.view
+) AS kept
+WHERE r.view = kept.view AND r.outcome IS NOT NULL AND r.id < kept.newest
+    AND (r.id <= kept.oldest_excess OR r.started_at < clock_timestamp() - interval '30 days')
+
+-- name: clock
+-- description: The one clock.
+SELECT clock_timestamp() AS now
+
+-- name: states
+-- description: Everything that decides whether a view is due, and how fresh it is.
+WITH wanted AS (
+    SELECT *
+    FROM unnest(%(views)s::text[], %(schemas)s::text[], %(names)s::text[])
+        AS w (view, schema_name, relation_name)
+), held AS (
+    SELECT f.view
+    FROM refresher.fence AS f
+    JOIN pg_catalog.pg_locks AS l
+        ON l.locktype = 'transactionid' AND l.transactionid = f.xmax
+        AND l.mode = 'ExclusiveLock' AND l.granted
+)
+SELECT
+    w.view,
+    c.oid AS relation,
+    c.relkind::text AS relation_kind,
+    coalesce(c.relispopulated, false) AS populated,
+    pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+    s.as_of,
+    s.data_as_of,
+    coalesce(s.upstreams_seen, '{}') AS upstreams_seen,
+    s.run AS success_run,
+    s.rows,
+    s.last_change_at,
+    w.view IN (SELECT held.view FROM held) AS running,
+    p.until AS paused_until,
+    q.requested_at,
+    q.strategy AS requested_strategy
+FROM wanted AS w
+LEFT JOIN (
+    pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+) ON n.nspname = w.schema_name AND c.relname = w.relation_name
+LEFT JOIN refresher.state AS s
+    ON s.view = w.view AND s.relation = c.oid AND c.relispopulated
+LEFT JOIN refresher.pause AS p ON p.view = w.view AND p.until > clock_timestamp()
+LEFT JOIN refresher.request AS q ON q.view = w.view
+
+-- name: unsuccessful_runs
+-- description: Runs of some views since their last success, oldest first, at most 20 a view.
+SELECT r.*
+FROM unnest(%(views)s::text[], %(since)s::bigint[]) AS w (view, since)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM refresher.run
+    WHERE run.view = w.view AND run.id > w.since
+    ORDER BY run.id DESC
+    LIMIT 20
+) AS r
+ORDER BY r.id
+
+-- name: last_runs
+-- description: The newest run of each view, and how many failed since its last success.
+SELECT r.*, f.failures
+FROM unnest(%(views)s::text[]) AS w (view)
+CROSS JOIN LATERAL (
+    SELECT * FROM refresher.run WHERE run.view = w.view ORDER BY run.id DESC LIMIT 1
+) AS r
+CROSS JOIN LATERAL (
+    SELECT count(*) AS failures
+    FROM (
+        SELECT
+        FROM refresher.run
+        WHERE run.view = w.view AND run.outcome = 'failed'
+            AND run.id > coalesce((SELECT s.run FROM refresher.state AS s WHERE s.view = w.view), 0)
+        LIMIT 1000
+    ) AS failed
+) AS f
+
+-- name: last_successes
+-- description: The last successful run of each view, while its record is kept.
+SELECT run.*
+FROM refresher.state AS s
+JOIN refresher.run ON run.id = s.run
+WHERE s.view = ANY (%(views)s)
+
+-- name: tallies
+-- description: Counters, by view.
+SELECT view, metric, label, value FROM refresher.tally WHERE view = ANY (%(views)s)
+
+-- name: sizes
+-- description: How large the views are, and how many dead rows they carry.
+SELECT
+    w.view,
+    c.reltuples::bigint AS rows,
+    pg_catalog.pg_total_relation_size(c.oid) AS bytes,
+    pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead_rows
+FROM unnest(%(views)s::text[], %(oids)s::oid[]) AS w (view, oid)
+JOIN pg_catalog.pg_class AS c ON c.oid = w.oid AND c.relkind = 'm'
+
+-- name: unmanaged_views
+-- description: How many materialized views stand in this database that refresher does not manage.
+SELECT count(*) AS unmanaged
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind = 'm' AND c.oid <> ALL (%(oids)s::oid[])
