@@ -1,0 +1,66 @@
+"""The incident: a list that its readers can't read, while its count says that all is well."""
+
+import time
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from refresher.config.model import Secret
+from refresher.demo.packaged import packaged
+from refresher.demo.place import AUTHENTICATOR, SERVICE_ROLE, Place
+
+PAGE_SQL = "SELECT * FROM customers_crm_v ORDER BY last_order_date DESC NULLS LAST LIMIT 50"
+COUNT_SQL = "SELECT count(*) FROM customers_crm_v"
+
+_DROP_VIEW = sql.SQL("DROP VIEW customers_crm_v")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One read of the list, as it went: seconds on the wall, rows or what ended it."""
+
+    role: str
+    seconds: float
+    rows: int | None = None
+    sqlstate: str | None = None
+
+
+def create_view(owner: Secret) -> None:
+    """Create customers_crm_v as it was before the fix."""
+    _execute(owner, packaged("incident.sql"))
+
+
+def drop_view(owner: Secret) -> None:
+    """Drop it, to make room for the cured one."""
+    _execute(owner, _DROP_VIEW)
+
+
+def read_page(place: Place) -> Reading:
+    """Read the list's first page as the API reads it; a statement timeout is an outcome here."""
+    with _login(place, AUTHENTICATOR) as connection:
+        began = time.perf_counter()
+        try:
+            rows = len(connection.execute(PAGE_SQL).fetchall())
+        except psycopg.errors.QueryCanceled as error:
+            seconds = time.perf_counter() - began
+            return Reading(role=AUTHENTICATOR, seconds=seconds, sqlstate=error.sqlstate)
+        return Reading(role=AUTHENTICATOR, seconds=time.perf_counter() - began, rows=rows)
+
+
+def count_rows(place: Place) -> Reading:
+    """Count the list as people did who looked into the incident."""
+    with _login(place, SERVICE_ROLE) as connection:
+        began = time.perf_counter()
+        ((rows,),) = connection.execute(COUNT_SQL).fetchall()
+        return Reading(role=SERVICE_ROLE, seconds=time.perf_counter() - began, rows=rows)
+
+
+def _login(place: Place, role: str) -> psycopg.Connection:
+    """A session that really logged in as the role: SET ROLE would not apply its settings."""
+    return psycopg.connect(place.readers[role].reveal(), autocommit=True, prepare_threshold=None)
+
+
+def _execute(owner: Secret, statements: sql.SQL) -> None:
+    with psycopg.connect(owner.reveal(), prepare_threshold=None) as connection:
+        connection.execute(statements)
