@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from rich.table import Table
+from rich.box import SIMPLE
+from rich.table import Column, Table
 
 from refresher.demo.incident import Reading
 from refresher.durations import format_duration
@@ -39,12 +40,14 @@ class Report:
 
 def comparison(before: Reading, count: Reading, after: Reading) -> Table:
     """The readings side by side."""
-    table = Table(title="The customer list", title_justify="left")
-    table.add_column("read")
-    table.add_column("before")
-    table.add_column("after")
-    table.add_row(f"first page, as {before.role}", outcome(before), outcome(after))
-    table.add_row(f"count(*), as {count.role}", outcome(count), "")
+    table = Table(
+        Column("read", min_width=13),
+        Column("before", min_width=9),
+        Column("after", min_width=6),
+        box=SIMPLE,
+    )
+    table.add_row(f"first page as {before.role}", outcome(before), outcome(after))
+    table.add_row(f"count(*) as {count.role}", outcome(count), "")
     return table
 
 

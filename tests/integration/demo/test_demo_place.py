@@ -1,0 +1,117 @@
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from refresher.config.model import Secret
+from refresher.demo.place import Place, RefusedError, ignored_environment, own_place
+from refresher.errors import UnreachableError
+
+TAKEN = """
+    SELECT datname FROM pg_database WHERE datname = 'refresher_demo'
+    UNION ALL SELECT rolname FROM pg_roles WHERE rolname IN ('authenticator', 'service_role')
+"""
+
+
+def fetch(conninfo: Secret, query: str) -> list[Any]:
+    with psycopg.connect(conninfo.reveal(), autocommit=True) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
+def run(conninfo: Secret, *statements: str) -> None:
+    with psycopg.connect(conninfo.reveal(), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_the_roles_have_the_incidents_limits(place: Place) -> None:
+    limits = {role: fetch(login, "SHOW statement_timeout") for role, login in place.readers.items()}
+    assert limits == {"authenticator": ["8s"], "service_role": ["0"]}
+
+
+def test_nothing_is_left_behind(server: Secret) -> None:
+    with own_place(server, keep=False):
+        assert len(fetch(server, TAKEN)) == 3
+    assert fetch(server, TAKEN) == []
+
+
+def test_nothing_is_left_behind_when_the_demo_fails(server: Secret) -> None:
+    with pytest.raises(KeyboardInterrupt), own_place(server, keep=False):
+        raise KeyboardInterrupt
+    assert fetch(server, TAKEN) == []
+
+
+def test_what_a_killed_demo_left_is_replaced(server: Secret) -> None:
+    with own_place(server, keep=True) as left:
+        run(left.owner, "CREATE TABLE leftover ()")
+    with own_place(server, keep=False) as place:
+        assert fetch(place.owner, "SELECT to_regclass('leftover')") == [None]
+
+
+def test_a_running_demo_is_left_alone(server: Secret, place: Place) -> None:
+    with pytest.raises(RefusedError, match="another demo runs"), own_place(server, keep=False):
+        pass
+    assert fetch(place.owner, "SELECT 1") == [1]
+
+
+@pytest.mark.parametrize(
+    ("make", "unmake"),
+    [
+        ("CREATE ROLE authenticator", "DROP ROLE authenticator"),
+        ("CREATE DATABASE refresher_demo", "DROP DATABASE refresher_demo"),
+    ],
+)
+def test_what_is_not_its_own_is_not_touched(server: Secret, make: str, unmake: str) -> None:
+    run(server, make)
+    try:
+        with pytest.raises(RefusedError, match="did not make") as refused:
+            own_place(server, keep=False).__enter__()
+        assert refused.value.exit_code == 2
+        assert fetch(server, TAKEN) == [make.rsplit(maxsplit=1)[-1]]
+    finally:
+        run(server, unmake)
+
+
+def test_an_ordinary_user_is_refused(server: Secret) -> None:
+    run(server, "CREATE ROLE ordinary LOGIN")
+    ordinary = Secret(make_conninfo(server.reveal(), user="ordinary"))
+    try:
+        with pytest.raises(RefusedError, match="CREATEDB and CREATEROLE"):
+            own_place(ordinary, keep=False).__enter__()
+        assert fetch(server, TAKEN) == []
+    finally:
+        run(server, "DROP ROLE ordinary")
+
+
+def test_a_user_who_may_create_databases_and_roles_is_enough(server: Secret) -> None:
+    run(server, "CREATE ROLE maker LOGIN CREATEDB CREATEROLE")
+    maker = Secret(make_conninfo(server.reveal(), user="maker"))
+    try:
+        with own_place(maker, keep=False) as place:
+            assert fetch(place.readers["authenticator"], "SELECT 1") == [1]
+        assert fetch(server, TAKEN) == []
+    finally:
+        run(server, "DROP ROLE maker")
+
+
+def test_a_url_that_is_none_is_refused_without_showing_it() -> None:
+    with pytest.raises(RefusedError) as refused:
+        own_place(Secret("postgresql://crm:hunter2@[broken"), keep=False).__enter__()
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_server_that_does_not_answer_is_unreachable() -> None:
+    with pytest.raises(UnreachableError) as unreachable:
+        own_place(Secret("host=/nowhere password=hunter2"), keep=False).__enter__()
+    assert "hunter2" not in str(unreachable.value)
+
+
+def test_the_environment_chooses_nothing(server: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "/nowhere")
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=1")
+    with ignored_environment():
+        assert fetch(server, "SHOW statement_timeout") == ["0"]
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect("dbname=postgres")

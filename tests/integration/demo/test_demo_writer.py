@@ -1,0 +1,63 @@
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from refresher.config.model import Secret
+from refresher.demo import crm
+from refresher.demo.place import Place
+from refresher.demo.writer import Writer
+
+CUSTOMERS = crm.customers_at(0.001)
+TOTALS = """
+    SELECT
+        (SELECT count(*) FROM customer_orders_v),
+        (SELECT count(*) FROM web_order_items),
+        (SELECT sum(total_orders) FROM customer_engagement_metrics),
+        (SELECT max(last_order_date) FROM customer_engagement_metrics) < now() - interval '1 day'
+"""
+
+
+@pytest.fixture
+def loaded(place: Place) -> Place:
+    crm.load(place.owner, customers=CUSTOMERS, on_step=lambda _: None)
+    return place
+
+
+def totals(owner: Secret) -> tuple[Any, ...]:
+    with psycopg.connect(owner.reveal()) as connection:
+        row = connection.execute(TOTALS).fetchone()
+        assert row is not None
+        return row
+
+
+def wait_for_orders(writer: Writer, number: int) -> None:
+    deadline, pause = time.monotonic() + 20, threading.Event()
+    while writer.orders < number:
+        assert time.monotonic() < deadline, f"{writer.orders} orders in 20 s"
+        pause.wait(0.005)
+
+
+def test_orders_come_in_until_it_is_stopped(loaded: Place) -> None:
+    before = totals(loaded.owner)
+    writer = Writer(loaded.owner, customers=CUSTOMERS, pause=timedelta(milliseconds=1))
+    with writer.running():
+        wait_for_orders(writer, 3)
+    written = writer.orders
+    assert totals(loaded.owner) == (*(count + written for count in before[:3]), False)
+    assert before[3] is True
+
+
+def test_it_ends_quietly_when_the_database_goes_away(loaded: Place) -> None:
+    writer = Writer(loaded.owner, customers=CUSTOMERS, pause=timedelta(milliseconds=1))
+    with writer.running(), psycopg.connect(loaded.owner.reveal(), autocommit=True) as connection:
+        wait_for_orders(writer, 1)
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        writer._thread.join(20)
+        assert not writer._thread.is_alive()
