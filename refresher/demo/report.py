@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from rich.box import SIMPLE
+from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from refresher.demo.incident import Reading
@@ -44,7 +44,8 @@ def comparison(before: Reading, count: Reading, after: Reading) -> Table:
         Column("read", min_width=13),
         Column("before", min_width=9),
         Column("after", min_width=6),
-        box=SIMPLE,
+        box=SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_row(f"first page as {before.role}", outcome(before), outcome(after))
     table.add_row(f"count(*) as {count.role}", outcome(count), "")
