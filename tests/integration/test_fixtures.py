@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from refresher.embedded.data_dir import Postmaster
 from tests.conftest import Database
@@ -75,8 +75,8 @@ def test_nothing_is_left_of_a_pytest_that_was_killed(tmp_path: Path, workers: li
     command += [f"-c{root / 'pyproject.toml'}", *workers, str(suite)]
     environment = {**os.environ, "REPORT": str(report), "PYTHONPATH": str(root)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment) as run:
-        conninfo = wait_until(lambda: report.exists() and report.read_text(), 30)
-        socket_dir = Path(psycopg.conninfo.conninfo_to_dict(conninfo)["host"])
+        conninfo = wait_until(lambda: report.read_text() if report.exists() else "", 30)
+        socket_dir = Path(str(conninfo_to_dict(conninfo)["host"]))
         postmaster = Postmaster.read(socket_dir.parent / "data")
         assert postmaster is not None
         server = psutil.Process(postmaster.pid)
