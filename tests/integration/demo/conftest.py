@@ -8,13 +8,13 @@ from refresher.demo.place import Place, own_place
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Secret]:
+def demo_server() -> Iterator[Secret]:
     """A server of the module's own: the demo's roles have fixed names, and a server shares them."""
     with embedded.start() as running:
         yield Secret(running.conninfo)
 
 
 @pytest.fixture
-def place(server: Secret) -> Iterator[Place]:
-    with own_place(server, keep=False) as place:
+def place(demo_server: Secret) -> Iterator[Place]:
+    with own_place(demo_server, keep=False) as place:
         yield place

@@ -26,9 +26,9 @@ CONTENTS = sql.SQL('SELECT {}, t::text FROM {} AS t ORDER BY t::text COLLATE "C"
 
 
 @pytest.fixture(scope="module")
-def replayed(server: Secret) -> Iterator[Place]:
+def replayed(demo_server: Secret) -> Iterator[Place]:
     """The CRM with the pre-fix list under another name, and the cured one beside it."""
-    with own_place(server, keep=False) as place:
+    with own_place(demo_server, keep=False) as place:
         crm.load(place.owner, customers=CUSTOMERS, on_step=lambda _: None)
         incident.create_view(place.owner)
         with psycopg.connect(place.owner.reveal()) as connection:

@@ -30,27 +30,27 @@ def test_the_roles_have_the_incidents_limits(place: Place) -> None:
     assert limits == {"authenticator": ["8s"], "service_role": ["0"]}
 
 
-def test_nothing_is_left_behind(server: Secret) -> None:
-    with own_place(server, keep=False):
-        assert len(fetch(server, TAKEN)) == 3
-    assert fetch(server, TAKEN) == []
+def test_nothing_is_left_behind(demo_server: Secret) -> None:
+    with own_place(demo_server, keep=False):
+        assert len(fetch(demo_server, TAKEN)) == 3
+    assert fetch(demo_server, TAKEN) == []
 
 
-def test_nothing_is_left_behind_when_the_demo_fails(server: Secret) -> None:
-    with pytest.raises(KeyboardInterrupt), own_place(server, keep=False):
+def test_nothing_is_left_behind_when_the_demo_fails(demo_server: Secret) -> None:
+    with pytest.raises(KeyboardInterrupt), own_place(demo_server, keep=False):
         raise KeyboardInterrupt
-    assert fetch(server, TAKEN) == []
+    assert fetch(demo_server, TAKEN) == []
 
 
-def test_what_a_killed_demo_left_is_replaced(server: Secret) -> None:
-    with own_place(server, keep=True) as left:
+def test_what_a_killed_demo_left_is_replaced(demo_server: Secret) -> None:
+    with own_place(demo_server, keep=True) as left:
         run(left.owner, "CREATE TABLE leftover ()")
-    with own_place(server, keep=False) as place:
+    with own_place(demo_server, keep=False) as place:
         assert fetch(place.owner, "SELECT to_regclass('leftover')") == [None]
 
 
-def test_a_running_demo_is_left_alone(server: Secret, place: Place) -> None:
-    with pytest.raises(RefusedError, match="another demo runs"), own_place(server, keep=False):
+def test_a_running_demo_is_left_alone(demo_server: Secret, place: Place) -> None:
+    with pytest.raises(RefusedError, match="another demo runs"), own_place(demo_server, keep=False):
         pass
     assert fetch(place.owner, "SELECT 1") == [1]
 
@@ -62,37 +62,37 @@ def test_a_running_demo_is_left_alone(server: Secret, place: Place) -> None:
         ("CREATE DATABASE refresher_demo", "DROP DATABASE refresher_demo"),
     ],
 )
-def test_what_is_not_its_own_is_not_touched(server: Secret, make: str, unmake: str) -> None:
-    run(server, make)
+def test_what_is_not_its_own_is_not_touched(demo_server: Secret, make: str, unmake: str) -> None:
+    run(demo_server, make)
     try:
         with pytest.raises(RefusedError, match="did not make") as refused:
-            own_place(server, keep=False).__enter__()
+            own_place(demo_server, keep=False).__enter__()
         assert refused.value.exit_code == 2
-        assert fetch(server, TAKEN) == [make.rsplit(maxsplit=1)[-1]]
+        assert fetch(demo_server, TAKEN) == [make.rsplit(maxsplit=1)[-1]]
     finally:
-        run(server, unmake)
+        run(demo_server, unmake)
 
 
-def test_an_ordinary_user_is_refused(server: Secret) -> None:
-    run(server, "CREATE ROLE ordinary LOGIN")
-    ordinary = Secret(make_conninfo(server.reveal(), user="ordinary"))
+def test_an_ordinary_user_is_refused(demo_server: Secret) -> None:
+    run(demo_server, "CREATE ROLE ordinary LOGIN")
+    ordinary = Secret(make_conninfo(demo_server.reveal(), user="ordinary"))
     try:
         with pytest.raises(RefusedError, match="CREATEDB and CREATEROLE"):
             own_place(ordinary, keep=False).__enter__()
-        assert fetch(server, TAKEN) == []
+        assert fetch(demo_server, TAKEN) == []
     finally:
-        run(server, "DROP ROLE ordinary")
+        run(demo_server, "DROP ROLE ordinary")
 
 
-def test_a_user_who_may_create_databases_and_roles_is_enough(server: Secret) -> None:
-    run(server, "CREATE ROLE maker LOGIN CREATEDB CREATEROLE")
-    maker = Secret(make_conninfo(server.reveal(), user="maker"))
+def test_a_user_who_may_create_databases_and_roles_is_enough(demo_server: Secret) -> None:
+    run(demo_server, "CREATE ROLE maker LOGIN CREATEDB CREATEROLE")
+    maker = Secret(make_conninfo(demo_server.reveal(), user="maker"))
     try:
         with own_place(maker, keep=False) as place:
             assert fetch(place.readers["authenticator"], "SELECT 1") == [1]
-        assert fetch(server, TAKEN) == []
+        assert fetch(demo_server, TAKEN) == []
     finally:
-        run(server, "DROP ROLE maker")
+        run(demo_server, "DROP ROLE maker")
 
 
 def test_a_url_that_is_none_is_refused_without_showing_it() -> None:
@@ -108,10 +108,12 @@ def test_a_server_that_does_not_answer_is_unreachable() -> None:
     assert "hunter2" not in str(unreachable.value)
 
 
-def test_the_environment_chooses_nothing(server: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_chooses_nothing(
+    demo_server: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PGHOST", "/nowhere")
     monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=1")
     with ignored_environment():
-        assert fetch(server, "SHOW statement_timeout") == ["0"]
+        assert fetch(demo_server, "SHOW statement_timeout") == ["0"]
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect("dbname=postgres")

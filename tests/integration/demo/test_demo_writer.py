@@ -1,5 +1,3 @@
-import threading
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +8,7 @@ from refresher.config.model import Secret
 from refresher.demo import crm
 from refresher.demo.place import Place
 from refresher.demo.writer import Writer
+from tests.waiting import wait_until
 
 CUSTOMERS = crm.customers_at(0.001)
 TOTALS = """
@@ -34,18 +33,11 @@ def totals(owner: Secret) -> tuple[Any, ...]:
         return row
 
 
-def wait_for_orders(writer: Writer, number: int) -> None:
-    deadline, pause = time.monotonic() + 20, threading.Event()
-    while writer.orders < number:
-        assert time.monotonic() < deadline, f"{writer.orders} orders in 20 s"
-        pause.wait(0.005)
-
-
 def test_orders_come_in_until_it_is_stopped(loaded: Place) -> None:
     before = totals(loaded.owner)
     writer = Writer(loaded.owner, customers=CUSTOMERS, pause=timedelta(milliseconds=1))
     with writer.running():
-        wait_for_orders(writer, 3)
+        wait_until(lambda: writer.orders >= 3)
     written = writer.orders
     assert totals(loaded.owner) == (*(count + written for count in before[:3]), False)
     assert before[3] is True
@@ -54,7 +46,7 @@ def test_orders_come_in_until_it_is_stopped(loaded: Place) -> None:
 def test_it_ends_quietly_when_the_database_goes_away(loaded: Place) -> None:
     writer = Writer(loaded.owner, customers=CUSTOMERS, pause=timedelta(milliseconds=1))
     with writer.running(), psycopg.connect(loaded.owner.reveal(), autocommit=True) as connection:
-        wait_for_orders(writer, 1)
+        wait_until(lambda: writer.orders >= 1)
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
