@@ -11,6 +11,9 @@ _UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
+_LONGEST = timedelta(days=36_500)
+"""Sums of a few of them still fit between the years 1 and 9999, where datetime ends."""
+
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d|w)", re.ASCII)
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
@@ -30,27 +33,31 @@ def parse_duration(text: str) -> timedelta:
         message = f"{text!r} names a unit twice; write it like 1h30m"
         raise ValueError(message)
     try:
-        return sum((float(number) * _UNITS[unit] for number, unit in parts), timedelta())
-    except OverflowError as error:
-        message = f"{text!r} is longer than any duration refresher can keep"
-        raise ValueError(message) from error
+        duration = sum((float(number) * _UNITS[unit] for number, unit in parts), timedelta())
+    except OverflowError:
+        duration = timedelta.max
+    if duration > _LONGEST:
+        message = f"{text!r} is too long; the longest duration is {_LONGEST.days}d"
+        raise ValueError(message)
+    return duration
 
 
 def format_duration(duration: timedelta) -> str:
     """Write a duration in its largest two units, for people: `1h 5m`, `3.2s`, `41ms`."""
-    seconds = duration.total_seconds()
-    if seconds < 0:
+    if duration < timedelta():
         return f"-{format_duration(-duration)}"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms"
-    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
+    milliseconds = round(duration / timedelta(milliseconds=1))
+    if milliseconds < 1000:  # noqa: PLR2004 - milliseconds in a second
+        return f"{milliseconds}ms"
+    tenths = round(duration / timedelta(seconds=0.1))
+    if tenths < 600:  # noqa: PLR2004 - tenths in a minute
+        return f"{tenths / 10}s"
+    rest = round(duration / timedelta(seconds=1))
     sizes = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-    largest = next(index for index, (_, size) in enumerate(sizes) if whole >= size)
+    largest = next(index for index, (_, size) in enumerate(sizes) if rest >= size)
     parts = []
     for unit, size in sizes[largest : largest + 2]:
-        number, whole = divmod(whole, size)
+        number, rest = divmod(rest, size)
         if number:
             parts.append(f"{number}{unit}")
     return " ".join(parts)

@@ -5,10 +5,42 @@ different names could mean one relation; both are refused here, once, for every 
 """
 
 import hashlib
+import re
+import string
 from dataclasses import dataclass
 
 NAME_BYTES = 63
 """NAMEDATALEN less one of every stock build (postgresql.org/docs: Identifiers and Key Words)."""
+
+
+_UNQUOTED = re.compile(r"[^\W\d][\w$]*")
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+"""PostgreSQL folds ASCII letters only, in a database whose encoding is UTF-8 (`scansup.c`)."""
+
+_KEYWORDS = frozenset(
+    """
+    all analyse analyze and any array as asc asymmetric authorization between bigint binary bit
+    boolean both case cast char character check coalesce collate collation column concurrently
+    constraint create cross current_catalog current_date current_role current_schema
+    current_time current_timestamp current_user dec decimal default deferrable desc distinct do
+    else end except exists extract false fetch float for foreign freeze from full grant
+    greatest group grouping having ilike in initially inner inout int integer intersect
+    interval into is isnull join json json_array json_arrayagg json_exists json_object
+    json_objectagg json_query json_scalar json_serialize json_table json_value lateral leading
+    least left like limit localtime localtimestamp merge_action national natural nchar none
+    normalize not notnull null nullif numeric offset on only or order out outer overlaps
+    overlay placing position precision primary real references returning right row select
+    session_user setof similar smallint some substring symmetric system_user table tablesample
+    then time timestamp to trailing treat trim true union unique user using values varchar
+    variadic verbose when where window with xmlattributes xmlconcat xmlelement xmlexists
+    xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
+    """.split()  # noqa: SIM905 - a list literal of these would fill two screens
+)
+"""Words that can't stand everywhere as a bare name: `quote_ident()` quotes them.
+
+All but the unreserved ones of `pg_get_keywords()`, PostgreSQL 14 to 18.
+"""
 
 
 def check_name(name: str) -> str:
@@ -32,6 +64,15 @@ def check_name(name: str) -> str:
         message = f"{name!r} is {size} bytes long; PostgreSQL cuts names at {NAME_BYTES}"
         raise ValueError(message)
     return name
+
+
+def stable_number(*parts: str) -> int:
+    """A number that every process makes of the same texts, unlike `hash()`.
+
+    Phases and jitter are derived from it, so that replicas agree on them without talk.
+    """
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return int.from_bytes(digest[:8])
 
 
 def fitted_name(*parts: str, suffix: str) -> str:
@@ -75,11 +116,15 @@ class RelationName:
         raise ValueError(message)
 
     def __str__(self) -> str:
-        return f"{_quoted(self.schema)}.{_quoted(self.name)}"
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
-def _quoted(name: str) -> str:
-    plain = name.isascii() and name.isidentifier() and name == name.lower()
+def quoted(name: str) -> str:
+    """A name as people write it in SQL, in quotes only where PostgreSQL needs them.
+
+    For messages; statements that are run are made by `postgres.identifiers`.
+    """
+    plain = _PLAIN.fullmatch(name) and name not in _KEYWORDS
     return name if plain else '"{}"'.format(name.replace('"', '""'))
 
 
@@ -100,10 +145,10 @@ def _split_qualified(text: str) -> list[str]:
 def _take_part(rest: str, text: str) -> tuple[str, str]:
     if not rest.startswith('"'):
         part, dot, tail = rest.partition(".")
-        if '"' in part or part != part.strip():
+        if not _UNQUOTED.fullmatch(part):
             message = f"{text!r} is not a relation; write schema.name, quoted where needed"
             raise ValueError(message)
-        return part.lower(), dot + tail
+        return part.translate(_FOLDED), dot + tail
     characters: list[str] = []
     position = 1
     while position < len(rest):

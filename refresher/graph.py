@@ -1,0 +1,112 @@
+"""Who reads whom among managed views. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from heapq import heapify, heappop, heappush
+
+from refresher.errors import PlanError
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Views and the managed views each one reads.
+
+    Only `order` minds a cycle; the other answers hold with one too, since PostgreSQL allows views
+    that read each other until somebody reads them.
+    """
+
+    reads: Mapping[str, frozenset[str]]
+    """View → its direct upstreams, those behind plain views that are not managed included."""
+    refreshed: frozenset[str]
+    """The views that have contents of their own to refresh."""
+
+    def upstreams(self, view: str) -> tuple[str, ...]:
+        """The views it reads, by name."""
+        return tuple(sorted(self.reads.get(view, ())))
+
+    def downstreams(self, view: str) -> tuple[str, ...]:
+        """The views that read it, by name."""
+        return self._readers.get(view, ())
+
+    def all_upstreams(self, view: str) -> frozenset[str]:
+        """Everything its contents come from."""
+        return _reached(view, self.reads)
+
+    def all_downstreams(self, view: str) -> frozenset[str]:
+        """Everything that its contents reach."""
+        return _reached(view, self._readers)
+
+    def refreshed_upstreams(self, view: str) -> tuple[str, ...]:
+        """The nearest refreshed views above it, by name: those reached through plain ones only."""
+        found, seen = set(), {view}
+        waiting = list(self.reads.get(view, ()))
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in self.refreshed:
+                found.add(name)
+            else:
+                waiting.extend(self.reads.get(name, ()))
+        return tuple(sorted(found))
+
+    def order(self, names: Collection[str] | None = None) -> tuple[str, ...]:
+        """These views, or all, each after everything it reads; by name where that leaves a choice.
+
+        Raises:
+            PlanError: naming the views that read each other, or a name that is none of them.
+        """
+        if names is None:
+            return self._order
+        wanted = set(names)
+        if unknown := sorted(wanted - set(self._order)):
+            message = f"no such view: {', '.join(unknown)}; the config names the views there are"
+            raise PlanError(message)
+        return tuple(name for name in self._order if name in wanted)
+
+    @cached_property
+    def _readers(self) -> dict[str, tuple[str, ...]]:
+        readers: dict[str, set[str]] = {}
+        for reader, read in self.reads.items():
+            for name in read:
+                readers.setdefault(name, set()).add(reader)
+        return {name: tuple(sorted(found)) for name, found in readers.items()}
+
+    @cached_property
+    def _order(self) -> tuple[str, ...]:
+        sorter = TopologicalSorter({name: sorted(self.reads[name]) for name in sorted(self.reads)})
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            message = f"views that read each other can't be put in order: {_path(error.args[1])}"
+            raise PlanError(message) from error
+        ordered = []
+        ready = list(sorter.get_ready())
+        heapify(ready)
+        while ready:
+            ordered.append(heappop(ready))
+            sorter.done(ordered[-1])
+            for name in sorter.get_ready():
+                heappush(ready, name)
+        return tuple(ordered)
+
+
+def _path(cycle: list[str]) -> str:
+    """A cycle as reader → read, from its first name in the alphabet."""
+    ring = cycle[:0:-1]
+    first = ring.index(min(ring))
+    return " → ".join((*ring[first:], *ring[:first], ring[first]))
+
+
+def _reached(start: str, edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    reached: set[str] = set()
+    waiting = list(edges.get(start, ()))
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting.extend(edges.get(name, ()))
+    return frozenset(reached)
