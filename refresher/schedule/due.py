@@ -5,21 +5,18 @@ it. Of several pending instants of a schedule the newest counts; a success disch
 with it, and they are counted as misfires.
 
     idle ──an instant is reached, an upstream is newer, a request──▶ pending
-    pending ──first attempt──▶ running ──success──▶ idle
-    pending ◀──cancelled (a drain), its process died, a failure that may pass: after a back-off──┘
-    pending ──a failure that won't pass, or no attempt left──▶ waits for the next instant
-    pending ──paused, or an upstream is behind──▶ waits, and says for what
+    pending ──an attempt begins──▶ running ──success──▶ idle
+    running ──cancelled by a drain──▶ pending, at once for another replica
+    running ──its process died, a failure that may pass──▶ pending, after a back-off
+    running ──a failure that won't pass, no attempt left──▶ waits for the next instant
+    pending ──paused, an upstream is behind──▶ waits, and says for what
 
 What makes an instant:
 
 - `every` and cron: the schedule (`instants.py`). A view that was never populated is due at the
   newest instant there was.
-- `after: upstream`: an upstream whose as_of is newer than the one this view has read. It waits
-  for every other upstream with an instant pending that is not later, so that the bottom of a
-  diamond is refreshed once, after both sides. It waits only for upstreams it has read the newest
-  contents of: each success among those ends a wait for good, so views that are always behind
-  delay it by one refresh each at most. One that fails keeps it waiting, visibly; a pause does not.
-  `undischarged` passes a wait on through `after: upstream` views of any depth.
+- `after: upstream`: an upstream whose as_of is newer than the one this view has read; it may have
+  to wait for others (`upstreams.py`).
 - a request: it outlives a pause, which holds the schedule only.
 
 How it fails. Facts may be old when they are acted upon: an attempt decides again under the fence.
@@ -27,35 +24,15 @@ A replica whose facts are wrong therefore costs a try, never a second success. A
 keeps its readers waiting by name. Nothing here raises on a configuration that was loaded.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias, assert_never
 
 from refresher.config.model import AfterUpstream, Cron, Every, Manual, View
-from refresher.errors import FailureReason
 from refresher.refresh.retry import First, GiveUp, RetryAt, next_attempt
 from refresher.runs import Run, Trigger
-from refresher.schedule import instants
-
-_LATER = timedelta(microseconds=1)
-"""The least by which one PostgreSQL timestamp is later than another."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamFacts:
-    """A nearest refreshed upstream, as the view that reads it needs to know it."""
-
-    name: str
-    as_of: datetime | None
-    """None if it was never populated."""
-    seen_as_of: datetime | None
-    """The as_of at which this view's last success read it."""
-    undischarged: datetime | None
-    """Its oldest pending instant: what `undischarged` says of it."""
-    paused: bool
-    failure: FailureReason | None = None
-    """How its newest run failed, if it did."""
+from refresher.schedule import instants, upstreams
+from refresher.schedule.upstreams import UpstreamFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +110,19 @@ def undischarged(view: View, facts: Facts) -> datetime | None:
     pending = []
     if facts.requested_at is not None and _decide_request(view, facts) is not None:
         pending.append(facts.requested_at)
-    newest = _newest_instant(view, facts)
-    if newest is not None:
-        pending.append(_oldest_instant(view, facts) or newest)
-    if isinstance(view.schedule, AfterUpstream):
-        pending += (u.undischarged for u in facts.upstreams if u.undischarged and not u.paused)
+    match view.schedule:
+        case Every() | Cron():
+            newest, as_of = _newest_instant(view, facts), facts.contents_as_of
+            if newest is not None:
+                later = as_of and instants.next_after(view.schedule, view.name, as_of)
+                pending.append(later or newest)
+        case AfterUpstream():
+            pending += upstreams.due_instants(facts.upstreams, facts.contents_as_of)
+            pending += (u.undischarged for u in facts.upstreams if u.undischarged and not u.paused)
+        case Manual():
+            pass
+        case other:
+            assert_never(other)
     return min(pending, default=None)
 
 
@@ -175,9 +160,9 @@ def _decide_request(view: View, facts: Facts) -> Due | Waiting | None:
 
 def _decide_schedule(view: View, facts: Facts) -> Decision:
     if isinstance(view.schedule, AfterUpstream):
-        waiting = _wait_for_upstreams(view, view.schedule, facts)
-        if waiting is not None:
-            return waiting
+        obstacle = _wait_for_upstreams(view.name, view.schedule, facts)
+        if obstacle is not None:
+            return obstacle
     due_at = _newest_instant(view, facts)
     following = instants.next_after(view.schedule, view.name, facts.now)
     if due_at is None:
@@ -223,74 +208,20 @@ def _newest_instant(view: View, facts: Facts) -> datetime | None:
             newest = instants.latest(view.schedule, view.name, facts.now)
             return None if newest is None or (as_of and as_of >= newest) else newest
         case AfterUpstream():
-            return max(_upstream_instants(facts), default=None)
+            return max(upstreams.due_instants(facts.upstreams, as_of), default=None)
         case Manual():
             return None
         case other:
             assert_never(other)
 
 
-def _oldest_instant(view: View, facts: Facts) -> datetime | None:
-    """The oldest pending one, where some instant is pending."""
-    if isinstance(view.schedule, AfterUpstream):
-        return min(_upstream_instants(facts), default=None)
+def _wait_for_upstreams(view: str, schedule: AfterUpstream, facts: Facts) -> Waiting | None:
     as_of = facts.contents_as_of
-    return as_of and instants.next_after(view.schedule, view.name, as_of)
-
-
-def _unseen(facts: Facts) -> list[UpstreamFacts]:
-    """The upstreams with newer contents than this view has read."""
-    empty = facts.contents_as_of is None
-    return [
-        upstream
-        for upstream in facts.upstreams
-        if upstream.as_of is not None
-        and (empty or upstream.seen_as_of is None or upstream.as_of > upstream.seen_as_of)
-    ]
-
-
-def _upstream_instants(facts: Facts) -> Iterator[datetime]:
-    """When the unseen contents of upstreams made this view due.
-
-    An upstream that was at work while this view read its old contents has an as_of which this
-    view's own success seems to discharge; its instant comes after that success.
-    """
-    as_of = facts.contents_as_of
-    for upstream in _unseen(facts):
-        if upstream.as_of is not None:
-            yield upstream.as_of if as_of is None else max(upstream.as_of, as_of + _LATER)
-
-
-def _wait_for_upstreams(view: View, schedule: AfterUpstream, facts: Facts) -> Waiting | None:
-    empty = [upstream.name for upstream in facts.upstreams if upstream.as_of is None]
-    if empty:
-        return Waiting(f"waits for {', '.join(empty)}: never populated")
-    unseen = _unseen(facts)
-    since = min((upstream.as_of for upstream in unseen if upstream.as_of), default=None)
-    if since is None:
-        return None
-    behind = [
-        upstream
-        for upstream in facts.upstreams
-        if upstream not in unseen
-        and not upstream.paused
-        and upstream.undischarged is not None
-        and upstream.undischarged <= since
-    ]
-    if behind:
-        return Waiting(f"waits for {', '.join(map(_describe, behind))}")
-    # Jitter stays below the gap between instants, as far as it shows: an upstream that is
-    # refreshed more often than the jitter is long must not put the start off for ever.
-    as_of = facts.contents_as_of
-    room = schedule.jitter if as_of is None else min(schedule.jitter, since - as_of)
-    start = since + instants.jitter_of(view.name, since, room)
-    return Waiting("jitter", start) if start > facts.now else None
-
-
-def _describe(upstream: UpstreamFacts) -> str:
-    if upstream.failure is not None:
-        return f"{upstream.name} (failed: {upstream.failure})"
-    return f"{upstream.name} (due since {upstream.undischarged:%Y-%m-%d %H:%M:%S %Z})"
+    reason = upstreams.waits_for(facts.upstreams, as_of)
+    if reason is not None:
+        return Waiting(reason)
+    start = upstreams.start(schedule, view, facts.upstreams, as_of)
+    return Waiting("jitter", start) if start is not None and start > facts.now else None
 
 
 def _until(decision: Waiting | Idle) -> datetime | None:
