@@ -1,0 +1,108 @@
+"""What a definition file may hold: exactly one query.
+
+PostgreSQL judges the SQL itself when definitions are applied. Refused here is what it would judge
+too late or not at all (a second statement would simply be run) and what can't be a query for sure,
+so that typing mistakes are found without a server. Nothing that PostgreSQL accepts is refused.
+"""
+
+from itertools import pairwise
+
+from refresher.config.faults import shorten
+from refresher.config.lexer import SqlError, Token, line_at, scan
+
+_BEGINNINGS = ("select", "with", "values", "table")
+_CLOSING = {"(": ")", "[": "]"}
+# Reserved in every supported major, so that none of them can begin a list's next entry.
+_CLAUSES = (
+    *("except", "fetch", "from", "group", "having", "intersect", "into", "limit", "offset"),
+    *("on", "order", "union", "using", "where", "window"),
+)
+
+
+def check_query(text: str) -> str:
+    """Return the one query in a text, without what follows it: a semicolon or a comment.
+
+    What remains can be embedded in a larger statement.
+
+    Raises:
+        SqlError: there is none, or more than one, or it is no query.
+    """
+    tokens = list(scan(text))
+    end = next((index for index, token in enumerate(tokens) if token.text == ";"), len(tokens))
+    statement, rest = tokens[:end], tokens[end:]
+    if not statement:
+        problem = "has no query; write one SELECT"
+        raise SqlError(problem, 1)
+    _require_query(text, statement)
+    for token in rest:
+        if token.text != ";":
+            problem = "has a second statement; write one SELECT only"
+            raise SqlError(problem, line_at(text, token.start))
+    _require_sound(text, statement)
+    return text[: statement[-1].end]
+
+
+def check_expression(text: str) -> str:
+    """Return an SQL expression without the comments around it.
+
+    What remains can be embedded in parentheses.
+
+    Raises:
+        SqlError: it is empty, or can't be one expression.
+    """
+    tokens = list(scan(text))
+    if not tokens:
+        problem = "is empty; write an SQL expression"
+        raise SqlError(problem, 1)
+    for token in tokens:
+        if token.text == ";":
+            problem = "has a semicolon; write one SQL expression"
+            raise SqlError(problem, line_at(text, token.start))
+    _require_sound(text, tokens)
+    return text[tokens[0].start : tokens[-1].end]
+
+
+def _require_query(text: str, statement: list[Token]) -> None:
+    first = next((token for token in statement if token.text != "("), statement[0])
+    if not first.is_word(*_BEGINNINGS):
+        problem = (
+            f"begins with {shorten(first.text)!r}; a definition is one query,"
+            " which begins with SELECT, WITH, VALUES or TABLE"
+        )
+        raise SqlError(problem, line_at(text, first.start))
+    for before, token in pairwise(statement):
+        # After AS or a dot, INTO is a name.
+        if token.is_word("into") and not (before.is_word("as") or before.text == "."):
+            problem = "has INTO; a definition only reads, so leave INTO out"
+            raise SqlError(problem, line_at(text, token.start))
+
+
+def _require_sound(text: str, tokens: list[Token]) -> None:
+    _require_balance(text, tokens)
+    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.text in {"\\", "{", "}"}:
+            problem = (
+                f"has a {token.text} outside quotes, which is not SQL;"
+                " templates and psql commands are not understood"
+            )
+            raise SqlError(problem, line_at(text, token.start))
+        if token.text == "," and (
+            after is None or after.text in {",", ")", "]"} or after.is_word(*_CLAUSES)
+        ):
+            problem = "has a comma with nothing after it; remove it"
+            raise SqlError(problem, line_at(text, token.start))
+
+
+def _require_balance(text: str, tokens: list[Token]) -> None:
+    opened: list[Token] = []
+    for token in tokens:
+        if token.text in _CLOSING:
+            opened.append(token)
+        elif token.text in _CLOSING.values() and (
+            not opened or _CLOSING[opened.pop().text] != token.text
+        ):
+            problem = f"has a {token.text} that closes nothing; remove it"
+            raise SqlError(problem, line_at(text, token.start))
+    if opened:
+        problem = f"has a {opened[-1].text} that is not closed; close it"
+        raise SqlError(problem, line_at(text, opened[-1].start))

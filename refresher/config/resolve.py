@@ -1,0 +1,206 @@
+"""From what the user wrote to the records the rest of refresher reads: every default filled in."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypedDict
+from zoneinfo import ZoneInfo
+
+from refresher.config.crontab import shortest_gap
+from refresher.config.faults import Faults
+from refresher.config.files import UnreadableError, require_file
+from refresher.config.model import (
+    AfterUpstream,
+    Checks,
+    Cron,
+    Database,
+    Every,
+    Index,
+    Kind,
+    Manual,
+    MaxStaleness,
+    Retry,
+    Schedule,
+    Server,
+    StrategyChoice,
+    Timeouts,
+    View,
+)
+from refresher.config.nodes import Spot
+from refresher.config.sections import (
+    ChecksSection,
+    DatabaseSection,
+    IndexSection,
+    ScheduleSection,
+    Section,
+    ServerSection,
+    SharedSection,
+    ViewSection,
+)
+from refresher.names import RelationName
+from refresher.runs import Strategy
+
+_UTC = ZoneInfo("UTC")
+_ONLY_REFRESHED = (
+    *("key", "indexes", "strategy", "allow_blocking", "schedule", "timeouts", "retry", "checks"),
+)
+"""Keys that mean nothing for a plain view."""
+
+
+class Shared(TypedDict, total=False):
+    """What `defaults` can hold, as `View` takes it; only what is given."""
+
+    owner: str
+    grants: Mapping[str, tuple[str, ...]]
+    strategy: StrategyChoice
+    allow_blocking: bool
+    schedule: Schedule
+    max_staleness: MaxStaleness
+    timeouts: Timeouts
+    retry: Retry
+
+
+def resolve_shared(section: SharedSection, spot: Spot, faults: Faults) -> Shared:
+    """The values given in `defaults`, or in a view where a default could be."""
+    shared = Shared()
+    if section.owner is not None:
+        shared["owner"] = section.owner
+    if section.grants is not None:
+        shared["grants"] = {role: tuple(names) for role, names in section.grants.items()}
+    if section.strategy is not None:
+        auto = section.strategy == "auto"
+        shared["strategy"] = "auto" if auto else Strategy(section.strategy)
+    if section.allow_blocking is not None:
+        shared["allow_blocking"] = section.allow_blocking
+    if section.schedule is not None:
+        shared["schedule"] = _schedule(section.schedule, spot.below(("schedule",)), faults)
+    if section.max_staleness is not None:
+        limit = section.max_staleness
+        shared["max_staleness"] = limit if isinstance(limit, timedelta) else None
+    if section.timeouts is not None:
+        shared["timeouts"] = Timeouts(**_given(section.timeouts))
+    if section.retry is not None:
+        shared["retry"] = _retry(Retry(**_given(section.retry)), spot.below(("retry",)), faults)
+    return shared
+
+
+def resolve_view(
+    name: str,
+    section: ViewSection,
+    *,
+    database: str,
+    query: str,
+    query_path: Path,
+    defaults: Shared,
+    spot: Spot,
+    faults: Faults,
+) -> View:
+    """A view with everything it takes from `defaults`; a plain view takes owner and grants only."""
+    own = resolve_shared(section, spot, faults)
+    if section.kind is Kind.VIEW:
+        _refuse_refreshing(section, spot, faults)
+        defaults = _only_access(defaults)
+    return View(
+        name=name,
+        database=database,
+        relation=section.relation or RelationName("public", name),
+        kind=section.kind,
+        query=query,
+        query_path=query_path,
+        key=tuple(section.key or ()),
+        indexes=tuple(_index(index) for index in section.indexes or ()),
+        comment=section.comment,
+        tags=tuple(section.tags or ()),
+        checks=_checks(section.checks) if section.checks else Checks(),
+        **(defaults | own),
+    )
+
+
+def resolve_database(alias: str, section: DatabaseSection) -> Database:
+    """A database."""
+    return Database(alias=alias, **_given(section))
+
+
+def resolve_server(section: ServerSection, folder: Path, spot: Spot, faults: Faults) -> Server:
+    """The server, with its files found beside the configuration."""
+    given = _given(section)
+    address = given.pop("listen", None)
+    files = {name: folder / given[name] for name in given}
+    for name, path in files.items():
+        try:
+            require_file(path)
+        except UnreadableError as error:
+            # The path is not shown: it may have come out of a variable.
+            where = spot.below((name,))
+            faults.add(where.place(), where.path, f"the file {error}")
+    if address is None:
+        return Server(**files)
+    return Server(host=address.host, port=address.port, **files)
+
+
+def _given(section: Section) -> dict[str, Any]:
+    values = {name: getattr(section, name) for name in section.model_fields_set}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _only_access(shared: Shared) -> Shared:
+    access = Shared()
+    if "owner" in shared:
+        access["owner"] = shared["owner"]
+    if "grants" in shared:
+        access["grants"] = shared["grants"]
+    return access
+
+
+def _refuse_refreshing(section: ViewSection, spot: Spot, faults: Faults) -> None:
+    for name in _ONLY_REFRESHED:
+        if getattr(section, name) is not None:
+            where = spot.below((name,))
+            problem = (
+                "a plain view has nothing to refresh;"
+                f" remove {name}, or make the kind materialized_view"
+            )
+            faults.add(where.place(), where.path, problem)
+
+
+def _schedule(section: ScheduleSection | str, spot: Spot, faults: Faults) -> Schedule:
+    if isinstance(section, str):
+        return Manual()
+    jitter = section.jitter or timedelta()
+    gap: timedelta | None = None
+    schedule: Schedule = AfterUpstream(jitter=jitter)
+    if section.every is not None:
+        gap = section.every
+        schedule = Every(every=gap, jitter=jitter)
+    elif section.cron is not None:
+        gap = shortest_gap(section.cron)
+        zone = section.timezone or _UTC
+        schedule = Cron(cron=section.cron, timezone=zone, jitter=jitter)
+    if gap is not None and jitter >= gap:
+        where = spot.below(("jitter",))
+        problem = "must be shorter than the time between two due instants; shorten it"
+        faults.add(where.place(), where.path, problem)
+    return schedule
+
+
+def _retry(retry: Retry, spot: Spot, faults: Faults) -> Retry:
+    if retry.max_backoff < retry.backoff:
+        default = Retry()
+        hint = " (its default)" if retry.max_backoff == default.max_backoff else ""
+        problem = f"max_backoff{hint} is shorter than backoff; lengthen it"
+        faults.add(spot.place(), spot.path, problem)
+    return retry
+
+
+def _checks(section: ChecksSection) -> Checks:
+    return Checks(
+        min_rows=section.min_rows, max_shrink=section.max_shrink, assertion=section.assertion
+    )
+
+
+def _index(section: IndexSection) -> Index:
+    given = _given(section)
+    for name in ("columns", "include"):
+        if name in given:
+            given[name] = tuple(given[name])
+    return Index(**given)
