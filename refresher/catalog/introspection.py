@@ -21,9 +21,7 @@ def read_target(connection: Connection, relation: RelationName) -> Target | None
     row = connection.execute(_QUERIES["target"], names).fetchone()
     if row is None:
         return None
-    return Target(
-        **row, relation=relation, sources=read_sources(connection, row["oid"])
-    )
+    return Target(**row, relation=relation, sources=read_sources(connection, row["oid"]))
 
 
 def read_sources(connection: Connection, oid: int) -> tuple[Source, ...]:
@@ -84,9 +82,7 @@ def read_graph(connection: Connection, views: Mapping[str, View]) -> Graph:
     return Graph(edges, refreshed)
 
 
-def _managed_reads(
-    oid: int, reads: Mapping[int, set[int]], names: Mapping[int, str]
-) -> set[str]:
+def _managed_reads(oid: int, reads: Mapping[int, set[int]], names: Mapping[int, str]) -> set[str]:
     found: set[str] = set()
     seen = {oid}
     waiting = list(reads.get(oid, ()))

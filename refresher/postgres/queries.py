@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
 
 from psycopg import sql
 
@@ -72,7 +71,7 @@ def parse_queries(text: str) -> Queries:
         if any(variant.major == major for variant in known):
             message = f"query {headers['name']!r} stands twice for one major"
             raise ValueError(message)
-        known.append(_Variant(major, sql.SQL(cast(LiteralString, body))))
+        known.append(_Variant(major, sql.SQL(body)))
     return Queries(variants)
 
 

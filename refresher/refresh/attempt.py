@@ -55,7 +55,9 @@ class Attempt:
     session: Session
     task: Task
     emit: Listener
-    _cancelled: threading.Event = field(default_factory=threading.Event)
+    run_id: int | None = field(default=None, init=False)
+    """The run that is open, once there is one."""
+    _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
 
     def cancel(self) -> None:
         """Ask the server to give up; repeat until `run` returns, for it may be in between."""
@@ -78,6 +80,7 @@ class Attempt:
             raise
         if opened["obstacle"] is not None:
             return NotBegun(Obstacle(opened["obstacle"]))
+        self.run_id = opened["id"]
         return self._refresh(self._opened_run(opened), target, opened)
 
     def _open(self, connection: Connection, target: Target | None) -> dict[str, Any]:
@@ -154,9 +157,7 @@ class Attempt:
             return Unrecorded(run.id, describe(error))
         return NotBegun(obstacle)
 
-    def _record(
-        self, run: Run, transaction: Transaction | None, error: Exception
-    ) -> Result:
+    def _record(self, run: Run, transaction: Transaction | None, error: Exception) -> Result:
         """Record the end of a run that did not commit, or read the record of one that did."""
         unanswered = isinstance(error, CommitUnansweredError)
         deadline = time.monotonic() + _RECORDING_SECONDS
@@ -185,7 +186,8 @@ class Attempt:
                 reason = FailureReason.CONNECTION
             case _:
                 reason = failure_reason(error)
-        text = describe(error.__cause__ if isinstance(error, CommitUnansweredError) else error)
+        cause = error.__cause__ if isinstance(error, CommitUnansweredError) else None
+        text = describe(cause or error)
         return {"outcome": Outcome.FAILED, "failure": reason, "error": text}
 
     def _ended(self, run: Run) -> Ended:

@@ -141,7 +141,7 @@ WITH ended AS (
         ended.id, %(rows)s, CASE WHEN %(changed)s THEN ended.finished_at END,
         CASE WHEN ended.strategy = 'full' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'concurrent' THEN ended.duration_seconds END,
-        CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s END
+        CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s::bigint END
     FROM ended
     ON CONFLICT (view) DO UPDATE SET
         relation = excluded.relation,

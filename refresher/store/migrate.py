@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -30,7 +29,7 @@ def migrations() -> tuple[Migration, ...]:
     found = []
     for entry in files("refresher.store.migrations").iterdir():
         if match := _FILE.fullmatch(entry.name):
-            text = sql.SQL(cast(LiteralString, entry.read_text(encoding="utf-8")))
+            text = sql.SQL(entry.read_text(encoding="utf-8"))
             found.append(Migration(int(match[1]), match[2], text))
     return tuple(sorted(found, key=lambda migration: migration.version))
 

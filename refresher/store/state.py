@@ -25,7 +25,7 @@ class ViewState:
     as_of: datetime | None
     """Of the contents that stand: None where they are not refresher's, whatever it once did."""
     data_as_of: datetime | None
-    upstreams_seen: Mapping[str, datetime]
+    upstreams_seen: Mapping[str, datetime | None]
     success_run: int | None
     rows: int | None
     last_change_at: datetime | None

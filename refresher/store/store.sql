@@ -236,30 +236,3 @@ CROSS JOIN LATERAL (
         LIMIT 1000
     ) AS failed
 ) AS f
-
--- name: last_successes
--- description: The last successful run of each view, while its record is kept.
-SELECT run.*
-FROM refresher.state AS s
-JOIN refresher.run ON run.id = s.run
-WHERE s.view = ANY (%(views)s)
-
--- name: tallies
--- description: Counters, by view.
-SELECT view, metric, label, value FROM refresher.tally WHERE view = ANY (%(views)s)
-
--- name: sizes
--- description: How large the views are, and how many dead rows they carry.
-SELECT
-    w.view,
-    c.reltuples::bigint AS rows,
-    pg_catalog.pg_total_relation_size(c.oid) AS bytes,
-    pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead_rows
-FROM unnest(%(views)s::text[], %(oids)s::oid[]) AS w (view, oid)
-JOIN pg_catalog.pg_class AS c ON c.oid = w.oid AND c.relkind = 'm'
-
--- name: unmanaged_views
--- description: How many materialized views stand in this database that refresher does not manage.
-SELECT count(*) AS unmanaged
-FROM pg_catalog.pg_class AS c
-WHERE c.relkind = 'm' AND c.oid <> ALL (%(oids)s::oid[])

@@ -1,0 +1,106 @@
+"""The `refresher` command. Heavy libraries are imported by the command that needs them, not here."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from refresher import __version__
+from refresher.errors import RefresherError
+
+_COMMANDS = {
+    "demo": "Replay the incident on a private PostgreSQL, and cure it.",
+    "init": "Write a commented config.yaml and an example definition.",
+    "validate": "Check the configuration; with --database also against the server.",
+    "apply": "Create what is missing: views, first contents, indexes, grants.",
+    "run": "Run the daemon: refresh on schedule and serve metrics.",
+    "run-now": "Refresh views now and say how it went.",
+    "status": "Show how fresh every view is.",
+    "history": "Show a view's last runs.",
+    "pause": "Hold a view's schedule for a while.",
+    "resume": "Let a paused view's schedule go on.",
+    "config": "Tools around the configuration, such as its JSON Schema.",
+}
+
+_INTERRUPTED = 130
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are modules of this package, imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"refresher.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done; 1 something failed; 2 invalid config or usage; 3 database"
+    " unreachable; 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="refresher")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("config.yaml"),
+    envvar="REFRESHER_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The configuration to use.",
+    metavar="FILE",
+)
+@click.pass_context
+def cli(context: click.Context, config_path: Path) -> None:
+    r"""Keep PostgreSQL materialized views fresh, and prove it.
+
+    \b
+    Examples:
+      refresher demo                     see it work, on a private PostgreSQL
+      refresher init && refresher validate
+      refresher apply                    create what config.yaml describes
+      refresher run                      the daemon
+      refresher run-now customer_sources
+    """
+    context.obj = config_path
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        result: Any = cli.main(args=arguments, standalone_mode=False, prog_name="refresher")
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except RefresherError as error:
+        click.echo(f"refresher: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (`refresher history x | head`): that is no failure.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0

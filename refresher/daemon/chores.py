@@ -1,0 +1,77 @@
+"""What a daemon does beside refreshing: say it lives, bury the dead, know the graph."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+
+from refresher.catalog.introspection import read_graph
+from refresher.config.model import Database, View
+from refresher.events import Listener, RunFinished
+from refresher.graph import Graph
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection
+from refresher.store import presence
+from refresher.store.registry import forget_abandoned, register
+
+_GRAPH_SECONDS = 30.0
+"""How often the graph is read again: CREATE OR REPLACE changes it and nothing tells."""
+_PURGE_SECONDS = 600.0
+
+_QUERIES = load_queries("refresher.store", "store.sql")
+
+
+class Chores:
+    """The chores of one database's loop, done on its connection, in its thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        worker: str,
+        emit: Listener,
+        in_flight: Callable[[], Collection[int]],
+    ) -> None:
+        self.graph = Graph({}, frozenset())
+        self._database = database
+        self._worker = worker
+        self._emit = emit
+        self._in_flight = in_flight
+        self._graph_at = 0.0
+        self._purge_at = 0.0
+
+    def begin(self, connection: Connection, views: Mapping[str, View]) -> None:
+        """Make this daemon and its views known, and know the graph."""
+        self._beat(connection, views)
+        self._read_graph(connection, views)
+        forget_abandoned(connection)
+
+    def refresh_graph(self) -> None:
+        """Read the graph again the next time round: views have changed."""
+        self._graph_at = 0.0
+
+    def do(self, connection: Connection, views: Mapping[str, View]) -> None:
+        """What is to be done every two seconds, and what now and then."""
+        self._beat(connection, views)
+        closed = presence.close_lost_runs(
+            connection, worker=self._worker, in_flight=self._in_flight()
+        )
+        for run in closed:
+            self._emit(RunFinished(database=self._database.alias, run=run))
+        if time.monotonic() >= self._graph_at:
+            self._read_graph(connection, views)
+            forget_abandoned(connection)
+        if time.monotonic() >= self._purge_at:
+            connection.execute(_QUERIES["purge_runs"])
+            connection.execute(_QUERIES["bury_workers"])
+            self._purge_at = time.monotonic() + _PURGE_SECONDS
+
+    def leave(self, connection: Connection) -> None:
+        """Say that this daemon ends."""
+        presence.leave(connection, worker=self._worker)
+
+    def _beat(self, connection: Connection, views: Mapping[str, View]) -> None:
+        presence.beat(connection, worker=self._worker, kind="daemon", views=views)
+
+    def _read_graph(self, connection: Connection, views: Mapping[str, View]) -> None:
+        self.graph = read_graph(connection, views)
+        register(connection, views, self.graph, max_parallel=self._database.max_parallel)
+        self._graph_at = time.monotonic() + _GRAPH_SECONDS

@@ -1,0 +1,156 @@
+"""The daemon's parts, put together: loops, observers, metrics, web. Signals are not its concern."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from refresher.config.model import Config, View
+from refresher.daemon.fleet import Fleet
+from refresher.daemon.listeners import fan_out
+from refresher.definitions.apply import apply
+from refresher.definitions.populate import Populator
+from refresher.events import (
+    ConfigRejected,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    DaemonStopping,
+    Event,
+    Listener,
+    RunFinished,
+    ViewDegraded,
+)
+from refresher.observe.collector import Collector
+from refresher.observe.histograms import Histograms
+from refresher.observe.latest import Latest
+from refresher.observe.vitals import Vitals
+from refresher.postgres.sessions import Connection, Endpoint
+from refresher.refresh.session import Session
+from refresher.store.migrate import migrate
+from refresher.store.presence import worker_name
+from refresher.web.app import Verdict, build_app
+from refresher.web.guard import TokenFile
+from refresher.web.server import WebServer
+
+_CANCEL_AGAIN_SECONDS = 0.2
+_LEAVE_SECONDS = 10.0
+"""How long cancelled refreshes get to record their end before the process goes anyway."""
+
+
+class Daemon:
+    """Refreshes what a configuration says until it is stopped."""
+
+    def __init__(self, config: Config, *, listener: Listener, applies: bool = False) -> None:
+        self.worker = worker_name()
+        self._config = config
+        self._applies = applies
+        self._vitals = Vitals()
+        self._latest = Latest()
+        self._histograms = Histograms()
+        self._emit = fan_out(
+            listener, self._vitals.listen, self._histograms.listen, self._look_after_runs
+        )
+        self._fleet = Fleet(
+            worker=self.worker,
+            emit=self._emit,
+            vitals=self._vitals,
+            latest=self._latest,
+            prepare=self._prepare,
+        )
+        server = config.server
+        self._web = WebServer(
+            server,
+            build_app(
+                expose=Collector(self._latest, self._vitals, self._histograms).expose,
+                healthy=self._healthy,
+                ready=self._ready,
+                token=TokenFile(server.token_file) if server.token_file else None,
+            ),
+        )
+
+    @property
+    def address(self) -> str:
+        """Where the metrics are, as a URL."""
+        return self._web.address
+
+    def start(self) -> None:
+        """Take the port, then begin with every database.
+
+        Raises:
+            RefresherError: the port can't be taken.
+        """
+        self._web.start()
+        self._fleet.follow(self._config)
+        self._emit(DaemonStarted(worker=self.worker, listen=self.address))
+
+    def follow(self, config: Config) -> None:
+        """Put a new configuration in force; the server's settings wait for a restart."""
+        self._config = config
+        self._fleet.follow(config)
+        self._emit(ConfigReloaded(views=len(config.views)))
+
+    def reject(self, error: str) -> None:
+        """A new configuration is invalid: the one in force stays."""
+        self._emit(ConfigRejected(error=error))
+
+    def well(self) -> bool:
+        """Whether every part still moves."""
+        return self._healthy().ok
+
+    def stop(self, why: str, *, drain: timedelta, hurry: Callable[[float], bool]) -> None:
+        """End: start nothing more, let refreshes at work go on for `drain`, then cancel them.
+
+        `hurry` waits for some seconds and tells whether to cancel at once.
+        """
+        self._emit(DaemonStopping(signal=why, running=self._fleet.busy))
+        self._fleet.drain()
+        deadline = time.monotonic() + drain.total_seconds()
+        while self._fleet.busy and time.monotonic() < deadline and not hurry(0.05):
+            pass
+        cancelled = self._fleet.busy
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        while self._fleet.cancel() and time.monotonic() < deadline:
+            hurry(_CANCEL_AGAIN_SECONDS)
+        if not self._fleet.busy:
+            self._fleet.stop()
+        self._web.stop()
+        self._emit(DaemonStopped(cancelled=cancelled))
+
+    def _prepare(
+        self, connection: Connection, endpoint: Endpoint, views: Mapping[str, View]
+    ) -> None:
+        """Before a database is worked with: its store, and what `--apply` asks for."""
+        migrate(connection)
+        if not self._applies:
+            return
+        session = Session(endpoint, worker=self.worker)
+        database = self._config.databases[endpoint.alias]
+        try:
+            applied = apply(
+                Populator(
+                    session=session,
+                    database=database,
+                    views=views,
+                    emit=self._emit,
+                    began=lambda _discharge: None,
+                )
+            )
+        finally:
+            session.discard()
+        for result in applied:
+            problems = [result.error] if result.error else [d.message for d in result.drift]
+            for problem in problems:
+                self._emit(ViewDegraded(database=endpoint.alias, view=result.view, problem=problem))
+
+    def _look_after_runs(self, event: Event) -> None:
+        if isinstance(event, RunFinished):
+            self._fleet.look(event.database)
+
+    def _healthy(self) -> Verdict:
+        silent = self._fleet.silent()
+        return Verdict(ok=not silent, detail={"silent": silent} if silent else {})
+
+    def _ready(self) -> Verdict:
+        readings = self._latest.readings()
+        read = {alias: reading.snapshot is not None for alias, reading in readings.items()}
+        return Verdict(ok=all(read.values()), detail={"state_read": read})

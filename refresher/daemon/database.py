@@ -1,0 +1,199 @@
+"""Watching over one database: who is due, who lives, and what the dead left behind.
+
+One thread a database. It sleeps until it is woken for some views (a due instant, a finished run) or
+until two seconds have passed; then it reads their state, decides by the pure rules of
+`schedule.due`, and hands tasks to the workers. Everything it knows it reads anew, so a lost wake-up
+costs two seconds, and a lost database nothing but waiting for it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+import psycopg
+
+from refresher.config.model import Database, View
+from refresher.daemon.chores import Chores
+from refresher.daemon.dispatch import Dispatcher
+from refresher.daemon.workers import Workers
+from refresher.errors import RefresherError
+from refresher.events import DatabaseDown, DatabaseUp, Listener
+from refresher.observe.vitals import Vitals
+from refresher.postgres.failures import describe
+from refresher.postgres.sessions import Connection, Endpoint, connect
+from refresher.refresh.task import Result, Task
+from refresher.schedule.facts import decide_all
+from refresher.schedule.wakeups import Wakeups
+from refresher.store.state import read_clock, read_states
+
+RESCAN_SECONDS = 2.0
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 10.0
+
+Prepare = Callable[[Connection, Endpoint, Mapping[str, View]], None]
+"""Done on every new connection before anything else: migrate the store; apply, if asked to."""
+
+
+class DatabaseLoop:
+    """The loop over one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        endpoint: Endpoint,
+        views: Mapping[str, View],
+        *,
+        worker: str,
+        emit: Listener,
+        vitals: Vitals,
+        prepare: Prepare,
+    ) -> None:
+        self.database = database
+        self.endpoint = endpoint
+        self.heartbeat = time.monotonic()
+        """When the loop last went round, by the monotonic clock."""
+        self._vitals = vitals
+        self._clock_offset = timedelta()
+        self._views = dict(views)
+        self._emit = emit
+        self._prepare = prepare
+        self._workers = Workers(
+            endpoint, worker=worker, size=database.max_parallel, emit=emit, report=self._report
+        )
+        self._chores = Chores(database, worker=worker, emit=emit, in_flight=self._workers.in_flight)
+        self._wakeups = Wakeups(lambda view: self.wake([view]))
+        self._dispatcher = Dispatcher(
+            database=database,
+            vitals=vitals.of(database.alias),
+            wakeups=self._wakeups,
+            submit=self._workers.submit,
+            wake=self.wake,
+            emit=emit,
+        )
+        self._lock = threading.Lock()
+        self._woken: set[str] = set()
+        self._bell = threading.Event()
+        self._draining = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name=f"{database.alias} loop", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin; the database need not be there yet."""
+        self._wakeups.start()
+        self._workers.start()
+        self._thread.start()
+
+    def wake(self, views: Iterable[str]) -> None:
+        """Look at these views now."""
+        with self._lock:
+            self._woken.update(views)
+        self._bell.set()
+
+    def replace_views(self, views: Mapping[str, View]) -> None:
+        """Put a new configuration's views in force."""
+        self._dispatcher.forget(self._views.keys() - views.keys())
+        self._views = dict(views)
+        self._chores.refresh_graph()
+        self.wake(views)
+
+    @property
+    def busy(self) -> int:
+        """How many refreshes are at work."""
+        return self._workers.busy
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop goes round and wake-ups are kept."""
+        return self._thread.is_alive() and self._wakeups.alive
+
+    def drain(self) -> None:
+        """Start nothing more; what is at work goes on, and so do the signs of life."""
+        self._draining.set()
+
+    def cancel(self) -> int:
+        """Cancel what is at work, on the server; to be repeated while `busy`. Returns how many."""
+        return self._workers.cancel()
+
+    def stop(self) -> None:
+        """End the loop and the workers; what is at work is waited for."""
+        self.drain()
+        self._workers.stop()
+        self._stopping.set()
+        self._bell.set()
+        self._thread.join()
+        self._wakeups.stop()
+
+    def _report(self, task: Task, result: Result | BaseException) -> None:
+        downstream = self._chores.graph.all_downstreams(task.view.name)
+        self._dispatcher.report(task, result, downstream)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            try:
+                with connect(self.endpoint, application="refresher loop") as connection:
+                    self._prepare(connection, self.endpoint, self._views)
+                    self._chores.begin(connection, self._views)
+                    self._emit(DatabaseUp(database=self.database.alias))
+                    pause = _FIRST_PAUSE_SECONDS
+                    self._watch(connection)
+                    self._chores.leave(connection)
+            except (RefresherError, psycopg.Error) as error:
+                self._wait_for_database(error, pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _wait_for_database(self, error: Exception, pause: float) -> None:
+        self.heartbeat = time.monotonic()
+        if self._stopping.is_set():
+            return
+        self._emit(
+            DatabaseDown(
+                database=self.database.alias,
+                error=describe(error),
+                retry_in=timedelta(seconds=pause),
+            )
+        )
+        self._stopping.wait(pause)
+
+    def _watch(self, connection: Connection) -> None:
+        rescan_at = time.monotonic()
+        while not self._stopping.is_set():
+            self._bell.wait(max(0.0, rescan_at - time.monotonic()))
+            self._bell.clear()
+            with self._lock:
+                woken, self._woken = self._woken, set()
+            views = self._views
+            if time.monotonic() >= rescan_at:
+                self._chores.do(connection, views)
+                woken = set(views)
+                rescan_at = time.monotonic() + RESCAN_SECONDS
+            if not self._draining.is_set():
+                self._scan(connection, views, woken & views.keys())
+            self.heartbeat = time.monotonic()
+            self._vitals.tick()
+
+    def _scan(self, connection: Connection, views: Mapping[str, View], names: set[str]) -> None:
+        """Look at some views, and have done what is due."""
+        graph = self._chores.graph
+        concerned = names.union(*(graph.all_upstreams(name) for name in names)) & views.keys()
+        read = {name: view for name, view in views.items() if name in concerned}
+        states = read_states(connection, read)
+        now = self._read_clock(connection)
+        decisions = decide_all(read, states, graph, now)
+        self._dispatcher.look(
+            {name: decisions[name] for name in names & decisions.keys()},
+            views=read,
+            states=states,
+            graph=graph,
+            clock_offset=self._clock_offset,
+        )
+
+    def _read_clock(self, connection: Connection) -> datetime:
+        before = time.time()
+        now = read_clock(connection)
+        middle = (before + time.time()) / 2
+        self._clock_offset = timedelta(seconds=now.timestamp() - middle)
+        return now

@@ -1,0 +1,164 @@
+"""From decisions to tasks: who is handed to the workers, who is woken when, who can't be helped."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import assert_never
+
+import psycopg
+
+from refresher.catalog.introspection import RELATION_KINDS
+from refresher.config.model import Database, View
+from refresher.errors import RefresherError
+from refresher.events import Listener, ViewDegraded
+from refresher.graph import Graph
+from refresher.observe.vitals import DatabaseVitals
+from refresher.postgres.failures import describe
+from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unrecorded
+from refresher.runs import Trigger
+from refresher.schedule.due import Decision, Due, Idle, Waiting, misfires
+from refresher.schedule.wakeups import Wakeups
+from refresher.store.state import ViewState
+
+_HOLD = timedelta(milliseconds=250)
+"""How soon a view is looked at again that found its fence or every slot taken."""
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """One database's. `look` is called by its loop, `report` by its workers."""
+
+    database: Database
+    vitals: DatabaseVitals
+    wakeups: Wakeups
+    submit: Callable[[Task], None]
+    wake: Callable[[Iterable[str]], None]
+    emit: Listener
+    _submitted: set[str] = field(default_factory=set)
+    _pending: set[str] = field(default_factory=set)
+    _held_until: dict[str, float] = field(default_factory=dict)
+    _degraded: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def look(
+        self,
+        decisions: Mapping[str, Decision],
+        *,
+        views: Mapping[str, View],
+        states: Mapping[str, ViewState],
+        graph: Graph,
+        clock_offset: timedelta,
+    ) -> None:
+        """Carry out decisions: the longest due first, as far as workers are free.
+
+        `clock_offset` is the database's clock less ours, by which wake-ups are set.
+        """
+        self.vitals.workers_limit = self.database.max_parallel
+        due: list[tuple[datetime, str, Due]] = []
+        for name, decision in decisions.items():
+            if not self._usable(views[name], states[name]):
+                continue
+            match decision:
+                case Due(due_at=due_at):
+                    due.append((due_at, name, decision))
+                case Waiting(until=instant) | Idle(next_due_at=instant):
+                    self._pending.discard(name)
+                    self._wake_at(name, instant and instant - clock_offset)
+                case other:
+                    assert_never(other)
+        for _, name, decision in sorted(due, key=lambda entry: entry[:2]):
+            self._start(views[name], decision, states[name], graph)
+        with self._lock:
+            self._show()
+
+    def forget(self, names: Iterable[str]) -> None:
+        """These views are not configured any more."""
+        with self._lock:
+            for name in names:
+                self._pending.discard(name)
+                self._held_until.pop(name, None)
+                self._degraded.pop(name, None)
+                self.wakeups.never(name)
+
+    def report(self, task: Task, result: Result | BaseException, downstream: Iterable[str]) -> None:
+        """A worker is done with a task; called in its thread."""
+        name = task.view.name
+        woken: set[str] = set()
+        match result:
+            case Ended() | NotBegun(Obstacle.DISCHARGED | Obstacle.EARLY):
+                woken = {name, *downstream}
+            case NotBegun() | Unrecorded() | psycopg.Error() | RefresherError():
+                self._hold(name)
+            case BaseException() as bug:
+                self._hold(name)
+                self._degrade(name, f"refresher itself failed: {describe(bug)}")
+            case other:
+                assert_never(other)
+        with self._lock:
+            self._submitted.discard(name)
+            woken |= self._pending
+            self._show()
+        self.wake(woken)
+
+    def _start(self, view: View, due: Due, state: ViewState, graph: Graph) -> None:
+        with self._lock:
+            held = self._held_until.get(view.name, 0.0) > time.monotonic()
+            full = len(self._submitted) >= self.database.max_parallel
+            if view.name in self._submitted:
+                return
+            if held or full:
+                self._pending.add(view.name)
+                return
+            self._pending.discard(view.name)
+            self._submitted.add(view.name)
+        manual = due.trigger is Trigger.MANUAL and state.requested_strategy is not None
+        self.submit(
+            Task(
+                view=view,
+                upstreams=graph.refreshed_upstreams(view.name),
+                trigger=due.trigger,
+                due_at=due.due_at,
+                attempt=due.attempt,
+                ready_at=due.ready_at,
+                strategy=(manual and state.requested_strategy) or view.strategy,
+                max_parallel=self.database.max_parallel,
+                misfires=partial(misfires, view),
+            )
+        )
+
+    def _hold(self, name: str) -> None:
+        """Leave a view alone for a moment: trying again at once would only find the same."""
+        with self._lock:
+            self._held_until[name] = time.monotonic() + _HOLD.total_seconds()
+        self.wakeups.at(name, datetime.now(UTC) + _HOLD)
+
+    def _wake_at(self, name: str, instant: datetime | None) -> None:
+        if instant is None:
+            self.wakeups.never(name)
+            return
+        self.wakeups.at(name, instant)
+
+    def _usable(self, view: View, state: ViewState) -> bool:
+        """Whether there is a materialized view to refresh; said once when there is none."""
+        if not view.refreshed:
+            return False
+        if state.relation is None:
+            self._degrade(view.name, f"{view.relation} does not exist; run `refresher apply`")
+            return False
+        if state.relation_kind != RELATION_KINDS[view.kind]:
+            self._degrade(view.name, f"{view.relation} is not a materialized view")
+            return False
+        self._degraded.pop(view.name, None)
+        return True
+
+    def _degrade(self, name: str, problem: str) -> None:
+        if self._degraded.get(name) != problem:
+            self._degraded[name] = problem
+            self.emit(ViewDegraded(database=self.database.alias, view=name, problem=problem))
+
+    def _show(self) -> None:
+        self.vitals.queue_length = len(self._pending)
+        self.vitals.workers_busy = len(self._submitted)

@@ -1,0 +1,119 @@
+"""The databases a daemon works in: one loop and one observer each, replaced as the config says."""
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from refresher.config.model import Config, Database, View
+from refresher.daemon.database import DatabaseLoop, Prepare
+from refresher.daemon.endpoints import endpoint
+from refresher.daemon.observer import Observer
+from refresher.events import Listener
+from refresher.observe.latest import Latest
+from refresher.observe.vitals import Vitals
+
+_SILENT_SECONDS = 60.0
+"""A loop that has not gone round for so long hangs: connecting alone gives up after 5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    server: contextlib.ExitStack
+    loop: DatabaseLoop
+    observer: Observer
+
+
+class Fleet:
+    """Every database's loop and observer."""
+
+    def __init__(
+        self, *, worker: str, emit: Listener, vitals: Vitals, latest: Latest, prepare: Prepare
+    ) -> None:
+        self._worker = worker
+        self._emit = emit
+        self._vitals = vitals
+        self._latest = latest
+        self._prepare = prepare
+        self._members: dict[str, _Member] = {}
+
+    def follow(self, config: Config) -> None:
+        """Put a configuration in force: what did not change goes on undisturbed.
+
+        A database whose settings changed, or that is gone, finishes what is at work first.
+        """
+        changed = [
+            alias
+            for alias, member in self._members.items()
+            if config.databases.get(alias) != member.loop.database
+        ]
+        for alias in changed:
+            self._members[alias].loop.drain()
+        for alias in changed:
+            self._remove(alias)
+        self._vitals.keep_databases(config.databases)
+        self._latest.keep_databases(config.databases)
+        for alias, database in config.databases.items():
+            views = config.views_of(alias)
+            if alias in self._members:
+                self._members[alias].loop.replace_views(views)
+                self._members[alias].observer.replace_views(views)
+            else:
+                self._members[alias] = self._add(config, database, views)
+
+    @property
+    def busy(self) -> int:
+        """How many refreshes are at work."""
+        return sum(member.loop.busy for member in self._members.values())
+
+    def silent(self) -> list[str]:
+        """Databases whose loop does not go round any more; a database that is away is none."""
+        oldest = time.monotonic() - _SILENT_SECONDS
+        return [
+            alias
+            for alias, member in self._members.items()
+            if not member.loop.alive or member.loop.heartbeat < oldest
+        ]
+
+    def look(self, alias: str) -> None:
+        """Read a database's snapshot now: something happened there."""
+        member = self._members.get(alias)
+        if member is not None:
+            member.observer.look()
+
+    def drain(self) -> None:
+        """Start nothing more."""
+        for member in self._members.values():
+            member.loop.drain()
+
+    def cancel(self) -> int:
+        """Cancel what is at work; to be repeated while `busy`. Returns how many."""
+        return sum(member.loop.cancel() for member in self._members.values())
+
+    def stop(self) -> None:
+        """End everything; what is at work is waited for."""
+        for alias in list(self._members):
+            self._remove(alias)
+
+    def _add(self, config: Config, database: Database, views: Mapping[str, View]) -> _Member:
+        with contextlib.ExitStack() as server:
+            reachable = endpoint(config, database, server)
+            loop = DatabaseLoop(
+                database,
+                reachable,
+                views,
+                worker=self._worker,
+                emit=self._emit,
+                vitals=self._vitals,
+                prepare=self._prepare,
+            )
+            observer = Observer(database, reachable, views, latest=self._latest)
+            loop.start()
+            observer.start()
+            return _Member(server=server.pop_all(), loop=loop, observer=observer)
+
+    def _remove(self, alias: str) -> None:
+        member = self._members.pop(alias)
+        member.loop.stop()
+        member.observer.stop()
+        member.server.close()

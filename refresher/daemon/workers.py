@@ -1,0 +1,107 @@
+"""The threads that refresh: at most `max_parallel` a database, each with its own connection."""
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+
+from refresher.errors import RefresherError
+from refresher.events import Listener
+from refresher.postgres.sessions import Endpoint
+from refresher.refresh.attempt import Attempt
+from refresher.refresh.session import Session
+from refresher.refresh.task import Result, Task
+
+Report = Callable[[Task, Result | BaseException], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Ends one worker."""
+
+
+class Workers:
+    """A pool for one database. A worker survives whatever an attempt raises."""
+
+    def __init__(
+        self, endpoint: Endpoint, *, worker: str, size: int, emit: Listener, report: Report
+    ) -> None:
+        self._endpoint = endpoint
+        self._worker = worker
+        self._emit = emit
+        self._report = report
+        self._tasks: queue.SimpleQueue[Task | _Stop] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._attempts: dict[str, Attempt] = {}
+        self._cancelled = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{endpoint.alias} worker {number}")
+            for number in range(size)
+        ]
+
+    def start(self) -> None:
+        """Begin to take tasks."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, task: Task) -> None:
+        """Have a task done by the next free worker; the end is reported."""
+        self._tasks.put(task)
+
+    @property
+    def busy(self) -> int:
+        """How many are at work."""
+        return len(self._attempts)
+
+    def in_flight(self) -> list[int]:
+        """The runs that are at work here."""
+        with self._lock:
+            attempts = list(self._attempts.values())
+        return [attempt.run_id for attempt in attempts if attempt.run_id is not None]
+
+    def cancel(self) -> int:
+        """Cancel what is at work, on the server; to be repeated while `busy`. Returns how many."""
+        with self._lock:
+            self._cancelled = True
+            attempts = list(self._attempts.values())
+        for attempt in attempts:
+            attempt.cancel()
+        return len(attempts)
+
+    def stop(self) -> None:
+        """Take no more tasks, and end the threads; what is at work is waited for."""
+        for _ in self._threads:
+            self._tasks.put(_Stop())
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def _work(self) -> None:
+        session = Session(self._endpoint, worker=self._worker)
+        try:
+            while True:
+                task = self._tasks.get()
+                if isinstance(task, _Stop):
+                    return
+                self._report(task, self._attempt(session, task))
+        finally:
+            session.discard()
+
+    def _attempt(self, session: Session, task: Task) -> Result | BaseException:
+        attempt = Attempt(session, task, self._emit)
+        with self._lock:
+            self._attempts[task.view.name] = attempt
+            if self._cancelled:
+                attempt.cancel()
+        try:
+            return attempt.run()
+        except (RefresherError, psycopg.Error) as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a bug must not end the worker; it is reported
+            session.discard()
+            return error
+        finally:
+            with self._lock:
+                del self._attempts[task.view.name]

@@ -1,0 +1,89 @@
+"""What differs between a definition and what stands. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from refresher.config.model import View
+from refresher.definitions.model import RelationFacts
+
+
+class Aspect(StrEnum):
+    """In what a relation drifts; also the label of `refresher_view_drift`."""
+
+    MISSING = "missing"
+    DEFINITION = "definition"
+    INDEXES = "indexes"
+    GRANTS = "grants"
+    OWNER = "owner"
+    COMMENT = "comment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One way in which the catalog differs from the definition."""
+
+    view: str
+    aspect: Aspect
+    message: str
+
+
+_KIND_NAMES = {"v": "a view", "m": "a materialized view", "r": "a table", "p": "a table"}
+
+
+def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) -> list[Drift]:
+    """Every way in which what stands differs from what is desired; none if all is well."""
+    if standing is None:
+        return [_drift(view, Aspect.MISSING, f"{view.relation} does not exist")]
+    if standing.kind != desired.kind:
+        kind = _KIND_NAMES.get(standing.kind, "something else")
+        message = f"{view.relation} is {kind}, not {_KIND_NAMES[desired.kind]}"
+        return [_drift(view, Aspect.DEFINITION, message)]
+    found = []
+    if standing.columns != desired.columns:
+        found.append(_drift(view, Aspect.DEFINITION, _columns_message(desired, standing)))
+    elif standing.query != desired.query:
+        found.append(_drift(view, Aspect.DEFINITION, "the query that stands is another one"))
+    found += _compare_indexes(view, desired, standing)
+    if view.owner is not None and standing.owner != view.owner:
+        message = f"owned by {standing.owner}, not {view.owner}"
+        found.append(_drift(view, Aspect.OWNER, message))
+    if view.grants is not None and wanted_grants(view, standing.owner) != dict(standing.grants):
+        message = "the grants that stand are not the configured ones"
+        found.append(_drift(view, Aspect.GRANTS, message))
+    if view.comment is not None and standing.comment != view.comment:
+        found.append(_drift(view, Aspect.COMMENT, "the comment is another one"))
+    return found
+
+
+def wanted_grants(view: View, owner: str) -> dict[str, frozenset[str]]:
+    """The configured grants as the catalog would show them."""
+    grants = view.grants or {}
+    return {role: frozenset(given) for role, given in grants.items() if role != owner and given}
+
+
+def _compare_indexes(view: View, desired: RelationFacts, standing: RelationFacts) -> list[Drift]:
+    stand = set(standing.indexes.values())
+    found = []
+    for name, index in desired.indexes.items():
+        if index in stand:
+            continue
+        named = standing.indexes.get(name)
+        problem = "missing" if named is None else f"another one stands: {named.body}"
+        found.append(_drift(view, Aspect.INDEXES, f"index {name} ({index.body}): {problem}"))
+    return found
+
+
+def _columns_message(desired: RelationFacts, standing: RelationFacts) -> str:
+    wanted, stand = dict(desired.columns), dict(standing.columns)
+    parts = [f"lacks column {name}" for name in wanted if name not in stand]
+    parts += [f"has column {name} too" for name in stand if name not in wanted]
+    parts += [
+        f"column {name} is {stand[name]}, not {wanted[name]}"
+        for name in wanted
+        if name in stand and stand[name] != wanted[name]
+    ]
+    return "what stands " + ", ".join(parts or ["has its columns in another order"])
+
+
+def _drift(view: View, aspect: Aspect, message: str) -> Drift:
+    return Drift(view=view.name, aspect=aspect, message=message)

@@ -1,0 +1,67 @@
+-- name: relation
+-- description: A relation, in PostgreSQL's own words.
+SELECT
+    c.oid,
+    c.relkind::text AS kind,
+    CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) ELSE '' END AS query,
+    pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+    pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
+    c.relispopulated AS populated
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname = %(name)s
+
+-- name: columns
+-- description: A relation's columns, in order.
+SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+
+-- name: indexes
+-- description: A relation's valid indexes; the text before USING only names index and relation.
+SELECT
+    ic.relname::text AS name,
+    i.indisunique AS unique,
+    substr(
+        pg_catalog.pg_get_indexdef(i.indexrelid),
+        length(format(
+            'CREATE %%sINDEX %%I ON %%I.%%I ',
+            CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, ic.relname, n.nspname, c.relname
+        )) + 1
+    ) AS body
+FROM pg_catalog.pg_index AS i
+JOIN pg_catalog.pg_class AS ic ON ic.oid = i.indexrelid
+JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE i.indrelid = %(oid)s AND i.indisvalid
+ORDER BY ic.relname
+
+-- name: grants
+-- description: Who may do what with a relation, without its owner.
+SELECT
+    CASE a.grantee WHEN 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END AS role,
+    array_agg(DISTINCT lower(a.privilege_type) ORDER BY lower(a.privilege_type)) AS privileges
+FROM pg_catalog.pg_class AS c
+CROSS JOIN LATERAL pg_catalog.aclexplode(
+    coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))
+) AS a
+WHERE c.oid = %(oid)s AND a.grantee <> c.relowner
+GROUP BY a.grantee
+
+-- name: serialize_apply
+-- description: One process creates at a time, until this transaction ends.
+SELECT pg_advisory_xact_lock(7210370052)
+
+-- name: analyzed
+-- description: Whether the planner has statistics of this relation; creating an index gives none.
+SELECT
+    pg_catalog.pg_stat_get_last_analyze_time(c.oid) IS NOT NULL
+    OR pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid) IS NOT NULL
+    OR EXISTS (
+        SELECT FROM pg_catalog.pg_stats AS s
+        WHERE s.schemaname = n.nspname AND s.tablename = c.relname
+    ) AS analyzed
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = %(oid)s
