@@ -1,0 +1,226 @@
+"""The metrics of a view: every family's name, meaning, labels, and where its numbers come from.
+
+The public contract of `/metrics`, with docs/metrics.md; renaming anything here breaks dashboards.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import product
+from typing import assert_never
+
+from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule
+from refresher.durations import format_duration
+from refresher.errors import FailureReason
+from refresher.freshness import State
+from refresher.observe.family import (
+    Sample,
+    ViewFamily,
+    counter,
+    gauge,
+    moving_gauge,
+    of_last_ended,
+    of_refreshed,
+)
+from refresher.observe.model import ViewSnapshot
+from refresher.runs import Outcome, Strategy
+
+RUN_ENDS = (
+    *((strategy.value, outcome.value) for strategy, outcome in product(Strategy, Outcome)),
+    # A run may end before a strategy is chosen.
+    ("", Outcome.FAILED.value),
+    ("", Outcome.CANCELLED.value),
+)
+"""Every (strategy, outcome) a run can end with."""
+
+_STATE_LABELS = [(state, (state.value,)) for state in State]
+_OPERATIONS = ("insert", "update", "delete")
+
+
+def _info(view: ViewSnapshot, _: datetime) -> Iterable[Sample]:
+    config = view.view
+    schedule = _schedule(config.schedule) if config.refreshed else ""
+    strategy = str(config.strategy) if config.refreshed else ""
+    owner = view.stored.owner or ""
+    return (((str(config.relation), config.kind.value, strategy, schedule, owner), 1),)
+
+
+def _states(view: ViewSnapshot, now: datetime) -> Iterable[Sample]:
+    current = view.state(now)
+    return [(label, int(state is current)) for state, label in _STATE_LABELS]
+
+
+def _drift(view: ViewSnapshot, _: datetime) -> Iterable[Sample]:
+    return ((("missing",), int(view.missing)),)
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
+
+
+def _unix(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _schedule(schedule: Schedule) -> str:
+    """A schedule in a word or two, for the label."""
+    match schedule:
+        case Every(every=every):
+            return f"every {format_duration(every)}"
+        case Cron(cron=expression, timezone=zone):
+            return f"cron {expression} {zone.key}"
+        case AfterUpstream():
+            return "after upstream"
+        case Manual():
+            return "manual"
+        case other:
+            assert_never(other)
+
+
+VIEW_FAMILIES: tuple[ViewFamily, ...] = (
+    ViewFamily(
+        name="refresher_view_info",
+        meaning="Always 1; the labels tell what the view is and how it is refreshed.",
+        samples=_info,
+        labels=("relation", "kind", "strategy", "schedule", "owner"),
+    ),
+    moving_gauge(
+        "refresher_view_data_timestamp_seconds",
+        "data_as_of: everything committed before it shows in the view. Absent while unknown.",
+        lambda view, now: _unix(view.data_as_of(now)),
+    ),
+    gauge(
+        "refresher_view_last_change_timestamp_seconds",
+        "When a refresh last wrote a row. A view that nothing changes keeps an old one.",
+        lambda view: _unix(view.stored.last_change_at),
+    ),
+    moving_gauge(
+        "refresher_view_staleness_seconds",
+        "Now less data_as_of, by the database's clock, at this scrape. Absent while unknown.",
+        lambda view, now: _seconds(view.staleness(now)),
+    ),
+    gauge(
+        "refresher_view_last_success_timestamp_seconds",
+        "When the last successful refresh ended.",
+        lambda view: _unix(view.last_success_at),
+    ),
+    gauge(
+        "refresher_view_last_attempt_timestamp_seconds",
+        "When the newest run began.",
+        lambda view: _unix(view.last_run.started_at if view.last_run else None),
+    ),
+    gauge(
+        "refresher_view_next_refresh_timestamp_seconds",
+        "The next due instant. Absent where no schedule gives one.",
+        lambda view: _unix(view.next_due_at),
+    ),
+    gauge(
+        "refresher_view_refresh_start_timestamp_seconds",
+        "When the refresh in flight began. Absent while there is none.",
+        lambda view: _unix(view.running_since),
+    ),
+    gauge(
+        "refresher_view_max_staleness_seconds",
+        "The limit its staleness is judged by. Absent where there is none.",
+        lambda view: _seconds(view.max_staleness),
+    ),
+    gauge(
+        "refresher_view_last_refresh_success",
+        "Whether the last refresh that was not cancelled succeeded.",
+        lambda view: view.last_ended.succeeded if view.last_ended else None,
+    ),
+    gauge(
+        "refresher_view_last_refresh_duration_seconds",
+        "How long that refresh took.",
+        of_last_ended("duration_seconds"),
+    ),
+    gauge(
+        "refresher_view_last_refresh_queue_wait_seconds",
+        "How long it waited for a worker.",
+        of_last_ended("queue_wait_seconds"),
+    ),
+    gauge(
+        "refresher_view_last_refresh_lock_wait_seconds",
+        "How long it waited for locks.",
+        of_last_ended("lock_wait_seconds"),
+    ),
+    gauge(
+        "refresher_view_consecutive_failures",
+        "How many runs failed since the last success, at most 1,000.",
+        of_refreshed(lambda view: view.consecutive_failures),
+    ),
+    ViewFamily(
+        name="refresher_view_state",
+        meaning="1 for the state the view is in: fresh, late, stale or unknown.",
+        samples=_states,
+        labels=("state",),
+        moving=True,
+    ),
+    gauge(
+        "refresher_view_populated",
+        "Whether it can be read. A plain view that exists always can.",
+        lambda view: view.stored.populated,
+    ),
+    gauge(
+        "refresher_view_paused",
+        "Whether its schedule is held.",
+        lambda view: view.paused,
+    ),
+    gauge(
+        "refresher_view_refresh_running",
+        "Whether a refresh is in flight, on any replica.",
+        lambda view: view.stored.running,
+    ),
+    gauge(
+        "refresher_view_rows",
+        "Rows, as counted by the last refresh; PostgreSQL's estimate where there was none.",
+        lambda view: view.rows,
+    ),
+    gauge(
+        "refresher_view_size_bytes",
+        "Its size on disk with indexes and TOAST.",
+        lambda view: view.bytes,
+    ),
+    gauge(
+        "refresher_view_dead_rows",
+        "Dead rows that wait for VACUUM, as PostgreSQL estimates them.",
+        lambda view: view.dead_rows,
+    ),
+    ViewFamily(
+        name="refresher_view_drift",
+        meaning="Whether the catalog differs from the configuration, by aspect.",
+        samples=_drift,
+        labels=("aspect",),
+    ),
+    gauge(
+        "refresher_view_checks_broken",
+        "Whether the last refresh was refused because its contents broke a check.",
+        of_refreshed(lambda view: view.check_broken),
+    ),
+    counter(
+        "refresher_refresh_runs_total",
+        "Runs that ended. The strategy is empty where the run ended before one was chosen.",
+        "runs",
+        labels=("strategy", "outcome"),
+        series=RUN_ENDS,
+    ),
+    counter(
+        "refresher_refresh_failures_total",
+        "Failed runs, by reason.",
+        "failures",
+        labels=("reason",),
+        series=[(reason.value,) for reason in FailureReason],
+    ),
+    counter(
+        "refresher_refresh_rows_total",
+        "Rows that refreshes wrote.",
+        "rows",
+        labels=("operation",),
+        series=[(operation,) for operation in _OPERATIONS],
+    ),
+    counter(
+        "refresher_refresh_misfires_total",
+        "Due instants that passed unserved and were coalesced into a later one.",
+        "misfires",
+        series=[()],
+    ),
+)

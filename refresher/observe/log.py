@@ -1,0 +1,200 @@
+"""What happened, as log lines: one canonical line a run, and one for every other event.
+
+JSON where nobody looks at a terminal, colours where somebody does; always to stderr.
+"""
+
+import contextlib
+import logging
+import sys
+from typing import Any, Literal, TypeAlias, assert_never
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from refresher.errors import FailureReason
+from refresher.events import (
+    ConfigRejected,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    DaemonStopping,
+    DatabaseDown,
+    DatabaseUp,
+    Event,
+    RunFinished,
+    RunStarted,
+    ViewDegraded,
+)
+from refresher.observe.redaction import masked_field
+from refresher.runs import Outcome, Run
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+_CURABLE = frozenset(
+    {
+        FailureReason.LOCK_TIMEOUT,
+        FailureReason.STATEMENT_TIMEOUT,
+        FailureReason.DEADLOCK,
+        FailureReason.SERIALIZATION,
+        FailureReason.CONNECTION,
+        FailureReason.RESOURCES,
+        FailureReason.LOST,
+    }
+)
+"""Failures that may pass by themselves; the others wait for somebody to do something."""
+
+
+def configure_logging(*, json: bool | None = None, level: Level = "info") -> None:
+    """Set up logging for this process; what libraries log takes the same road.
+
+    `json` None means JSON unless stderr is a terminal.
+    """
+    as_json = not sys.stderr.isatty() if json is None else json
+    rendering: list[Processor] = (
+        [structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if as_json
+        else [
+            _printable,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _mask,
+            *rendering,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_to_stderr,
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers = [_LibraryHandler()]
+    root.setLevel(logging.WARNING)
+
+
+def log_event(event: Event) -> None:
+    """Log an event. Never raises: a full disk under the log must not end a refresh."""
+    with contextlib.suppress(Exception):
+        level, name, fields = _line(event)
+        _log(level, name, fields)
+
+
+def _log(level: Level, name: str, fields: dict[str, Any]) -> None:
+    present = {field: value for field, value in fields.items() if value is not None}
+    getattr(structlog.get_logger(), level)(name, **present)
+
+
+def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR0911 - a case an event
+    match event:
+        case RunStarted(database=database, run=run):
+            return "debug", "run.started", {"database": database, **_run_begun(run)}
+        case RunFinished(database=database, run=run, lateness=lateness):
+            fields = {"database": database, **_run_ended(run), "lateness_seconds": lateness}
+            return _level_of(run), f"run.{run.outcome}", fields
+        case DatabaseUp(database=database):
+            return "info", "database.up", {"database": database}
+        case DatabaseDown(database=database, error=error, retry_in=retry_in):
+            fields = {"database": database, "error": error, "retry_in_seconds": retry_in}
+            return "error", "database.down", fields
+        case ViewDegraded(database=database, view=view, problem=problem):
+            fields = {"database": database, "view": view, "problem": problem}
+            return "warning", "view.degraded", fields
+        case ConfigReloaded(views=views):
+            return "info", "config.reloaded", {"views": views}
+        case ConfigRejected(error=error):
+            return "error", "config.rejected", {"error": error}
+        case DaemonStarted(worker=worker, listen=listen):
+            return "info", "daemon.started", {"worker": worker, "listen": listen}
+        case DaemonStopping(signal=signal, running=running):
+            return "info", "daemon.stopping", {"signal": signal, "running": running}
+        case DaemonStopped(cancelled=cancelled):
+            return "info", "daemon.stopped", {"cancelled": cancelled}
+        case other:
+            assert_never(other)
+
+
+def _level_of(run: Run) -> Level:
+    match run.outcome:
+        case Outcome.SUCCEEDED | Outcome.UNCHANGED | None:
+            return "info"
+        case Outcome.CANCELLED:
+            return "warning"
+        case Outcome.FAILED:
+            return "warning" if run.failure in _CURABLE else "error"
+        case other:
+            assert_never(other)
+
+
+def _run_begun(run: Run) -> dict[str, Any]:
+    return {
+        "view": run.view,
+        "trigger": run.trigger,
+        "attempt": run.attempt,
+        "due_at": run.due_at,
+        "strategy": run.strategy,
+        "reason": run.reason,
+    }
+
+
+def _run_ended(run: Run) -> dict[str, Any]:
+    return {
+        **_run_begun(run),
+        "outcome": run.outcome,
+        "as_of": run.as_of,
+        "duration_seconds": run.duration_seconds,
+        "queue_wait_seconds": run.queue_wait_seconds,
+        "lock_wait_seconds": run.lock_wait_seconds,
+        "rows": run.rows,
+        "rows_inserted": run.rows_inserted,
+        "rows_updated": run.rows_updated,
+        "rows_deleted": run.rows_deleted,
+        "failure": run.failure,
+        "error": run.error,
+    }
+
+
+def _to_stderr(*_: object) -> WrappedLogger:
+    return structlog.PrintLogger(sys.stderr)
+
+
+def _mask(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    return {name: masked_field(name, value) for name, value in fields.items()}
+
+
+def _printable(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """Nothing that is logged may steer the terminal; JSON escapes by itself."""
+    return {
+        name: _escaped(value, keep="\n" if name == "exception" else "")
+        if isinstance(value, str)
+        else value
+        for name, value in fields.items()
+    }
+
+
+def _escaped(text: str, *, keep: str) -> str:
+    return "".join(
+        character
+        if character.isprintable() or character in keep
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+class _LibraryHandler(logging.Handler):
+    """Takes what libraries log through the standard library to where everything goes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(Exception):
+            level: Level = "error" if record.levelno >= logging.ERROR else "warning"
+            exception = record.exc_info if record.exc_info and record.exc_info[0] else None
+            fields = {
+                "library": record.name,
+                "message": record.getMessage(),
+                "exc_info": exception,
+            }
+            _log(level, "library.warned", fields)
