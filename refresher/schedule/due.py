@@ -103,27 +103,26 @@ def decide(view: View, facts: Facts) -> Decision:
 
 
 def undischarged(view: View, facts: Facts) -> datetime | None:
-    """The oldest pending instant of a view, which `after: upstream` views below it wait for.
+    """Since when a view has been behind its due instants; None if none is pending.
 
-    One that waits for upstreams itself hands on their instants: its own is still to come.
+    `after: upstream` views below it wait for it by this. Where schedule or request made them it is
+    the oldest pending instant; where upstreams did it may be earlier (`upstreams.behind_since`).
     """
-    pending = []
-    if facts.requested_at is not None and _decide_request(view, facts) is not None:
-        pending.append(facts.requested_at)
+    as_of = facts.contents_as_of
+    pending = [facts.requested_at if _decide_request(view, facts) is not None else None]
     match view.schedule:
         case Every() | Cron():
-            newest, as_of = _newest_instant(view, facts), facts.contents_as_of
-            if newest is not None:
-                later = as_of and instants.next_after(view.schedule, view.name, as_of)
-                pending.append(later or newest)
+            newest = _newest_instant(view, facts)
+            if newest is not None and as_of is not None:
+                newest = instants.next_after(view.schedule, view.name, as_of)
+            pending.append(newest)
         case AfterUpstream():
-            pending += upstreams.due_instants(facts.upstreams, facts.contents_as_of)
-            pending += (u.undischarged for u in facts.upstreams if u.undischarged and not u.paused)
+            pending.append(upstreams.behind_since(facts.upstreams, as_of))
         case Manual():
             pass
         case other:
             assert_never(other)
-    return min(pending, default=None)
+    return min((instant for instant in pending if instant is not None), default=None)
 
 
 def next_due_at(view: View, facts: Facts) -> datetime | None:
@@ -131,15 +130,13 @@ def next_due_at(view: View, facts: Facts) -> datetime | None:
 
     None if nobody can tell: of a manual schedule, a paused one, or one that follows upstreams.
     """
-    coming = []
-    if facts.requested_at is not None and _decide_request(view, facts) is not None:
-        coming.append(facts.requested_at)
-    if view.refreshed and not facts.paused:
-        due_at = _newest_instant(view, facts)
-        if due_at is None or isinstance(_attempt(view, facts, _trigger(view), due_at), GiveUp):
-            due_at = instants.next_after(view.schedule, view.name, facts.now)
-        coming += () if due_at is None else (due_at,)
-    return min(coming, default=None)
+    requested_at = facts.requested_at if _decide_request(view, facts) is not None else None
+    if not view.refreshed or facts.paused:
+        return requested_at
+    due_at = _newest_instant(view, facts)
+    if due_at is None or isinstance(_attempt(view, facts, _trigger(view), due_at), GiveUp):
+        due_at = instants.next_after(view.schedule, view.name, facts.now)
+    return _earlier(requested_at, due_at)
 
 
 def misfires(view: View, previous_as_of: datetime | None, as_of: datetime) -> int:

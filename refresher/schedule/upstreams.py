@@ -1,11 +1,11 @@
 """`after: upstream`: what newer contents above make due, and what a view waits for first. Pure.
 
 An upstream is *unseen* while its as_of is newer than the one this view has read. The oldest as_of
-among the unseen is the moment the view became due; it waits for every other upstream that has an
-instant pending which is not later, so that the bottom of a diamond is refreshed once, after both
-sides.
+among the unseen is the moment the view became due. It waits for every other upstream that has been
+behind its own instants since then or longer, so that the bottom of a diamond is refreshed once,
+after all its sides.
 
-Nothing starves: it waits only for upstreams that are not unseen, and a success makes one unseen
+Nothing starves: a view waits only for upstreams that are not unseen, and a success makes one unseen
 until this view has read it. So each can hold it up for one success at most, however far behind
 they all are. One that fails holds it up until it succeeds, visibly; a paused one does not.
 """
@@ -32,7 +32,7 @@ class UpstreamFacts:
     seen_as_of: datetime | None
     """The as_of at which this view's last success read it."""
     undischarged: datetime | None
-    """Its oldest pending instant: what `due.undischarged` says of it."""
+    """Since when it is behind its own instants: what `due.undischarged` says of it."""
     paused: bool
     failure: FailureReason | None = None
     """How its newest run failed, if it did."""
@@ -47,6 +47,25 @@ def due_instants(upstreams: Sequence[UpstreamFacts], as_of: datetime | None) -> 
     earliest = as_of and as_of + _LATER
     moments = _unseen(upstreams, as_of).values()
     return [max(moment, earliest) if earliest else moment for moment in moments]
+
+
+def behind_since(upstreams: Sequence[UpstreamFacts], as_of: datetime | None) -> datetime | None:
+    """Since when, at the earliest, a view is behind its upstreams; None if it is not.
+
+    Behind an unseen one it is since some refresh after the one it read, maybe long before the
+    newest. An upstream that is behind itself will be unseen once it is not, so what that one waits
+    for counts too: the bottom of a diamond waits for its longer side.
+    """
+    unseen = _unseen(upstreams, as_of)
+    moments = (
+        upstream.seen_as_of or upstream.as_of
+        if upstream.name in unseen
+        else None
+        if upstream.paused
+        else upstream.undischarged
+        for upstream in upstreams
+    )
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def waits_for(upstreams: Sequence[UpstreamFacts], as_of: datetime | None) -> str | None:
