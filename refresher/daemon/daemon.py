@@ -20,7 +20,8 @@ from refresher.events import (
     RunFinished,
     ViewDegraded,
 )
-from refresher.observe.collector import Collector
+from refresher.observe.collector import ProcessCollector
+from refresher.observe.exposition import Exposition
 from refresher.observe.histograms import Histograms
 from refresher.observe.latest import Latest
 from refresher.observe.vitals import Vitals
@@ -57,11 +58,12 @@ class Daemon:
             latest=self._latest,
             prepare=self._prepare,
         )
+        process = ProcessCollector(self._latest, self._vitals, self._histograms)
         server = config.server
         self._web = WebServer(
             server,
             build_app(
-                expose=Collector(self._latest, self._vitals, self._histograms).expose,
+                expose=Exposition(self._latest, process).render,
                 healthy=self._healthy,
                 ready=self._ready,
                 token=TokenFile(server.token_file) if server.token_file else None,
