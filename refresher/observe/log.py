@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeAlias, assert_never
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from refresher.errors import FailureReason
 from refresher.events import (
     ConfigRejected,
     ConfigReloaded,
@@ -26,22 +25,10 @@ from refresher.events import (
     ViewDegraded,
 )
 from refresher.observe.redaction import masked_field
+from refresher.refresh.retry import may_pass
 from refresher.runs import Outcome, Run
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
-
-_CURABLE = frozenset(
-    {
-        FailureReason.LOCK_TIMEOUT,
-        FailureReason.STATEMENT_TIMEOUT,
-        FailureReason.DEADLOCK,
-        FailureReason.SERIALIZATION,
-        FailureReason.CONNECTION,
-        FailureReason.RESOURCES,
-        FailureReason.LOST,
-    }
-)
-"""Failures that may pass by themselves; the others wait for somebody to do something."""
 
 
 def configure_logging(*, json: bool | None = None, level: Level = "info") -> None:
@@ -125,7 +112,8 @@ def _level_of(run: Run) -> Level:
         case Outcome.CANCELLED:
             return "warning"
         case Outcome.FAILED:
-            return "warning" if run.failure in _CURABLE else "error"
+            # What does not pass by itself waits for somebody to do something.
+            return "warning" if run.failure is not None and may_pass(run.failure) else "error"
         case other:
             assert_never(other)
 

@@ -61,7 +61,7 @@ def next_attempt(
         return First()
     failed, last = len(failures), failures[-1]
     failure = last.failure or FailureReason.LOST
-    if not _may_pass(failure):
+    if not may_pass(failure):
         return GiveUp(f"failed with {failure}, which trying again does not cure")
     if failed >= retry.attempts:
         return GiveUp(f"failed {failed} times, last with {failure}")
@@ -72,7 +72,7 @@ def next_attempt(
     )
 
 
-def _may_pass(failure: FailureReason) -> bool:
+def may_pass(failure: FailureReason) -> bool:
     """Whether the same refresh may succeed a little later, with nothing done about it."""
     match failure:
         case (
