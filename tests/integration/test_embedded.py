@@ -1,6 +1,5 @@
 """The private PostgreSQL: started, shared, kept, and gone when it should be."""
 
-import contextlib
 import os
 import stat
 import subprocess
@@ -82,12 +81,17 @@ def programs() -> Iterator[list[Program]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _fast_files() -> Iterator[None]:
-    """Put the many servers started here where that is cheap; the programs inherit it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(fast_directory()))
+def temporary_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where this module's servers put their files, out of sight of every other server's start."""
+    tmp_path_factory.getbasetemp()  # pytest's own place, before the servers' becomes the default
+    with (
+        tempfile.TemporaryDirectory(prefix="refresher-test-", dir=fast_directory()) as path,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        Path(path).chmod(0o711)  # for the server's account
+        patch.setenv("TMPDIR", path)
         patch.setattr(tempfile, "tempdir", None)
-        yield
+        yield Path(path)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +107,7 @@ def shared() -> Iterator[embedded.Server]:
 @pytest.fixture
 def open_dir() -> Iterator[Path]:
     """A directory that the server's account can enter; root's temporary ones are closed to it."""
-    with tempfile.TemporaryDirectory(prefix="refresher-test-") as path:
+    with tempfile.TemporaryDirectory() as path:
         Path(path).chmod(0o711)
         yield Path(path)
 
@@ -242,14 +246,14 @@ class TestEnd:
         embedded.start().stop()
         assert not run_dir.exists()
 
-    def test_only_what_is_surely_ours_is_cleaned_up(self, shared: embedded.Server) -> None:
-        with contextlib.ExitStack() as stack:
-            look_alike = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="refresher-pg-"))
-            )
-            (look_alike / "precious").touch()
-            remove_leftovers(Account.for_server())
-            assert (look_alike / "precious").exists()
+    def test_only_what_is_surely_ours_is_cleaned_up(
+        self, shared: embedded.Server, temporary_dir: Path
+    ) -> None:
+        look_alike = temporary_dir / "refresher-pg-look-alike"
+        look_alike.mkdir()
+        (look_alike / "precious").touch()
+        remove_leftovers(Account.for_server())
+        assert (look_alike / "precious").exists()
         assert answers(shared.conninfo)
 
 
@@ -386,11 +390,13 @@ class TestPrograms:
         with pytest.raises(RefresherError, match=r"libxml2\.so\.2: cannot open"):
             Installation(programs=tmp_path, libraries=()).major()
 
-    def test_a_server_that_does_not_start_says_why_and_leaves_nothing(self) -> None:
-        before = set(Path(tempfile.gettempdir()).glob("refresher-pg-*"))
+    def test_a_server_that_does_not_start_says_why_and_leaves_nothing(
+        self, temporary_dir: Path
+    ) -> None:
+        before = set(temporary_dir.iterdir())
         with pytest.raises(RefresherError, match='invalid value for parameter "shared_buffers"'):
             embedded.start(settings={"shared_buffers": "plenty"})
-        assert not set(Path(tempfile.gettempdir()).glob("refresher-pg-*")) - before
+        assert set(temporary_dir.iterdir()) == before
 
     def test_programs_out_of_the_accounts_reach_are_copied(
         self, tmp_path: Path, open_dir: Path
