@@ -84,6 +84,8 @@ def _included(spot: Spot | None, folder: Path, faults: Faults) -> Iterator[Path]
     match spot:
         case Spot(node=Items(items=items)):
             for position in range(len(items)):
+                if faults.enough:
+                    return
                 yield from _matches(spot.below((position,)), folder, faults)
         case Spot(node=Scalar(broken=True)) | None:
             pass

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +13,8 @@ LIMIT = 100
 """Faults shown; whoever has more than these fixes them first."""
 
 _SHOWN_CHARACTERS = 60
+_SHOWN_WORDS = 20
+_COMPARED_WORDS = 1000
 _PLAIN_KEY = re.compile(r"[\w-]+")
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -31,11 +33,11 @@ class Place:
 
 
 class Faults:
-    """Collects faults, in the order in which files are read."""
+    """Collects faults; those of the main file are told first."""
 
-    def __init__(self) -> None:
+    def __init__(self, main: Path) -> None:
         self._found: list[tuple[Place, str]] = []
-        self._files: dict[Path, int] = {}
+        self._files = {main: 0}
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -47,6 +49,8 @@ class Faults:
 
     def add(self, place: Place, path: KeyPath, problem: str) -> None:
         """Note one fault. `problem` says what is wrong and what to do, and holds no secret."""
+        if self.enough:
+            return
         self._files.setdefault(place.file, len(self._files))
         where = f"{show_path(path)}: " if path else ""
         self._found.append((place, f"{place}: {where}{printable(problem)}"))
@@ -69,7 +73,7 @@ def show_path(path: KeyPath) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            key = step if _PLAIN_KEY.fullmatch(step) else f'"{shorten(step)}"'
+            key = shorten(step) if _PLAIN_KEY.fullmatch(step) else f'"{shorten(step)}"'
             text += f".{key}" if text else key
     return printable(text)
 
@@ -89,8 +93,10 @@ def printable(text: str) -> str:
     )
 
 
-def suggest(unknown: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown word: the nearest one, else all of them."""
-    words = list(known)
-    near = difflib.get_close_matches(shorten(unknown), words, n=1)
-    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(words)}"
+def suggest(unknown: str, known: Sequence[str]) -> str:
+    """What to write instead of an unknown word: the nearest one, else what there is."""
+    near = difflib.get_close_matches(shorten(unknown), known[:_COMPARED_WORDS], n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    more = ", …" if len(known) > _SHOWN_WORDS else ""
+    return f"use one of {', '.join(known[:_SHOWN_WORDS])}{more}"

@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-MAX_BYTES = 4 * 2**20
+MAX_BYTES = 2**20
 """A thousand views with long queries fit in far less; what is larger is not configuration."""
 
 _BOM = "\ufeff"

@@ -44,8 +44,8 @@ _TAG = rf"\$(?:{_START}{_PART}*+)?\$"
 
 _TOKEN = re.compile(
     rf"""
-    (?P<space> [\ \t\n\r\f\v]++ | --[^\n\r]*+ )
-    | (?P<comment> /\* )
+    (?: [\ \t\n\r\f\v]++ | --[^\n\r]*+ )*+
+    (?: (?P<comment> /\* )
     | (?P<quoted>
         (?:[bBxXnN]|[uU]&)?'[^']*+(?:''[^']*+)*+'
         | [eE]{_ESCAPED}(?:{_CONTINUED})*+
@@ -55,7 +55,7 @@ _TOKEN = re.compile(
     | (?P<unclosed> (?:[eEbBxXnN]|[uU]&)?' | (?:[uU]&)?" | {_TAG} )
     | (?P<word> {_START}(?:{_PART}|\$)*+ )
     | (?P<number> \$?[0-9][0-9A-Za-z_.]*+ )
-    | (?P<symbol> . )
+    | (?P<symbol> . ) )
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
@@ -73,12 +73,12 @@ def scan(text: str) -> Iterator[Token]:
         position = match.end()
         match match.lastgroup:
             case "word" | "quoted" | "number" | "symbol" as kind:
-                yield Token(kind, match.group(), match.start(), position)
+                yield Token(kind, match[kind], match.start(kind), position)
             case "comment":
-                position = _end_of_comment(text, match.start())
+                position = _end_of_comment(text, match.start("comment"))
             case "unclosed":
-                problem = f"the quote {match.group()} is not closed; close it"
-                raise SqlError(problem, line_at(text, match.start()))
+                problem = f"the quote {match['unclosed']} is not closed; close it"
+                raise SqlError(problem, line_at(text, match.start("unclosed")))
 
 
 def line_at(text: str, position: int) -> int:

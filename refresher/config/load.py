@@ -27,7 +27,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         ConfigError: anything is wrong; its message lists all that was found, a line each, as
             `file:line: path: problem; advice`. It quotes no variable's value and no conninfo.
     """
-    faults = Faults()
+    faults = Faults(path)
     documents = read_documents(path, Variables(environment), faults)
     if documents is None:
         raise faults.error()

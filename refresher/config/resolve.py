@@ -41,10 +41,6 @@ from refresher.names import RelationName
 from refresher.runs import Strategy
 
 _UTC = ZoneInfo("UTC")
-_ONLY_REFRESHED = (
-    *("key", "indexes", "strategy", "allow_blocking", "schedule", "timeouts", "retry", "checks"),
-)
-"""Keys that mean nothing for a plain view."""
 
 
 class Shared(TypedDict, total=False):
@@ -98,7 +94,6 @@ def resolve_view(
     """A view with everything it takes from `defaults`; a plain view takes owner and grants only."""
     own = resolve_shared(section, spot, faults)
     if section.kind is Kind.VIEW:
-        _refuse_refreshing(section, spot, faults)
         defaults = _only_access(defaults)
     return View(
         name=name,
@@ -150,17 +145,6 @@ def _only_access(shared: Shared) -> Shared:
     if "grants" in shared:
         access["grants"] = shared["grants"]
     return access
-
-
-def _refuse_refreshing(section: ViewSection, spot: Spot, faults: Faults) -> None:
-    for name in _ONLY_REFRESHED:
-        if getattr(section, name) is not None:
-            where = spot.below((name,))
-            problem = (
-                "a plain view has nothing to refresh;"
-                f" remove {name}, or make the kind materialized_view"
-            )
-            faults.add(where.place(), where.path, problem)
 
 
 def _schedule(section: ScheduleSection | str, spot: Spot, faults: Faults) -> Schedule:

@@ -32,7 +32,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff
 _HALF = re.compile("[\ud800-\udfff]")
 """Half of a UTF-16 pair: from an escape in quotes, or a variable that is not UTF-8."""
 _EMPTY = "is empty; `refresher init` writes an example to begin with"
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_QUOTED = re.compile(r"""(['"])[^'"\s]{2,}\1""")
 
 
 def read_document(path: Path, variables: Variables, faults: Faults) -> Spot | None:

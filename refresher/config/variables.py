@@ -1,7 +1,8 @@
 """Environment variables in values: `${NAME}`, `${NAME:-default}`, and `$$` for a dollar sign.
 
 They are replaced in scalars after the document is parsed, so that a variable can change a value
-but never the structure. What they hold may be secret: it never shows in a message.
+but never the structure. What they hold may be secret: it never shows in a message (but for the
+name of an included file, when a fault is in that file).
 """
 
 import re
@@ -49,7 +50,7 @@ class Variables:
             return "$"
         value = self._value(match) if match["name"] else None
         if value is None:
-            message = "a single $ begins a variable; write ${NAME}, or $$ for a dollar sign"
+            message = "a $ begins a variable; write '${NAME}' in quotes, or $$ for a dollar sign"
             raise VariableError(message)
         self._room -= len(value)
         if self._room < 0:

@@ -6,7 +6,7 @@ from pathlib import Path
 from refresher.config.faults import Faults, Place, suggest
 from refresher.config.files import UnreadableError, read_text
 from refresher.config.lexer import SqlError
-from refresher.config.model import View
+from refresher.config.model import Kind, View
 from refresher.config.nodes import Entries, Scalar, Spot
 from refresher.config.parsing import check_handle
 from refresher.config.query import check_query
@@ -14,6 +14,11 @@ from refresher.config.resolve import Shared, resolve_view
 from refresher.config.sections import ViewSection
 from refresher.config.validation import read_section
 from refresher.names import RelationName
+
+_ONLY_REFRESHED = (
+    *("key", "indexes", "strategy", "allow_blocking", "schedule", "timeouts", "retry", "checks"),
+)
+"""Keys that mean nothing for a plain view."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,7 @@ class ViewReader:
         if self.faults.enough or not check_key(name, spot, self.faults):
             return None
         section = read_section(ViewSection, spot, self.faults)
+        _refuse_refreshing(spot, self.faults)
         query = self._read_query(name, spot)
         database = self._database(section, spot) if section else None
         if section is None or query is None or database is None:
@@ -54,7 +60,7 @@ class ViewReader:
             case None, [alias]:
                 return alias
             case None, [_, *_]:
-                problem = f"database is missing; add one of {', '.join(self.aliases)}"
+                problem = f"database is missing; {suggest('', self.aliases)}"
                 self.faults.add(spot.place(), spot.path, problem)
             case str(alias), [_, *_] if alias not in self.aliases:
                 where = spot.below(("database",))
@@ -71,14 +77,13 @@ class ViewReader:
         self.files.append(path)
         try:
             return path, check_query(read_text(path))
-        except UnreadableError as error:
+        except (UnreadableError, SqlError) as error:
             if error.line is None:
                 problem = f"the query file {raw} {error}"
                 self.faults.add(where.place(), where.path, problem)
             else:
-                self.faults.add(Place(file=path, line=error.line), spot.path, str(error))
-        except SqlError as error:
-            self.faults.add(Place(file=path, line=error.line), spot.path, str(error))
+                place = Place(file=self.folder / raw, line=error.line)
+                self.faults.add(place, spot.path, str(error))
         return None
 
 
@@ -94,6 +99,19 @@ def _query_file(name: str, spot: Spot) -> tuple[Spot, str, str] | None:
             return spot, f"sql/{name}.sql", f"sql/{name}.sql"
         case _:
             return None  # reading the section says what is wrong
+
+
+def _refuse_refreshing(spot: Spot, faults: Faults) -> None:
+    match spot.node:
+        case Entries(entries={"kind": Scalar(value=Kind.VIEW.value)} as entries):
+            pass
+        case _:
+            return
+    for key in _ONLY_REFRESHED:
+        if key in entries:
+            where = spot.below((key,))
+            problem = "a plain view has nothing to refresh; remove it, or use a materialized_view"
+            faults.add(where.place(), where.path, problem)
 
 
 def check_key(name: str, spot: Spot, faults: Faults) -> bool:
@@ -119,5 +137,5 @@ def refuse_shared_names(views: dict[str, View], spots: dict[str, Spot], faults: 
         for relation, where in wanted:
             first = claimed.setdefault((view.database, relation), where)
             if first is not where:
-                problem = f"has the same name in the database as {first.place()}; rename one"
+                problem = f"has the name in the database that {first.place()} has; rename one"
                 faults.add(where.place(), where.path, problem)
