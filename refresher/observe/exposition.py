@@ -42,7 +42,10 @@ class _Written:
 class Exposition:
     """Renders the latest snapshots, and what another collector adds. For any thread."""
 
-    def __init__(self, latest: Latest, process: Collector) -> None:
+    def __init__(
+        self, latest: Latest, process: Collector, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monotonic = monotonic
         self._latest = latest
         self._process = process
         self._lock = threading.Lock()
@@ -64,7 +67,7 @@ class Exposition:
 
     def _write_changes(self) -> list[tuple[_Written, datetime]]:
         """Write what is new; return every view, with its database's time now."""
-        monotonic = time.monotonic()
+        monotonic = self._monotonic()
         views = []
         written = {}
         changed = False

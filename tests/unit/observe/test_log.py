@@ -184,10 +184,12 @@ def test_a_broken_stderr_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lines_of_many_threads_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(json=True)
     event = DatabaseUp(database="crm" * 200)
-    threads = [
-        threading.Thread(target=lambda: [log_event(event) for _ in range(50)]) for _ in range(4)
-    ]
 
+    def log() -> None:
+        for _ in range(50):
+            log_event(event)
+
+    threads = [threading.Thread(target=log) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -201,12 +203,12 @@ def test_libraries_log_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
 
     logging.getLogger("some.library").info("all is well")
     try:
-        message = "password=hunter2"
-        raise ValueError(message)
+        int("password=hunter2")
     except ValueError:
         logging.getLogger("some.library").exception("it went wrong: %s", "password=hunter2")
 
     (line,) = lines(capsys)
     assert (line["event"], line["level"]) == ("library.warned", "error")
     assert (line["library"], line["message"]) == ("some.library", "it went wrong: password=…")
-    assert "ValueError: password=…" in line["exception"]
+    assert "ValueError" in line["exception"]
+    assert "hunter2" not in line["exception"]

@@ -6,7 +6,7 @@ import pytest
 from refresher.config.model import Database, Secret
 from refresher.observe.redaction import masked, masked_field
 
-SECRET = "s3cr3t-pässword"
+SECRET = "s3cr3t-pässword"  # noqa: S105 - it opens nothing
 
 
 @pytest.mark.parametrize(
