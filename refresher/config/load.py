@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from refresher.config.claims import refuse_shared_names
 from refresher.config.documents import Documents, read_documents
 from refresher.config.faults import Faults
 from refresher.config.model import Config, Database, Server
@@ -11,7 +12,7 @@ from refresher.config.resolve import Shared, resolve_database, resolve_server, r
 from refresher.config.sections import DatabaseSection, DefaultsSection, ServerSection
 from refresher.config.validation import read_entries, read_section
 from refresher.config.variables import Variables
-from refresher.config.views import ViewReader, check_key, refuse_shared_names
+from refresher.config.views import ViewReader, check_key
 
 
 def load_config(path: Path, environment: Mapping[str, str]) -> Config:

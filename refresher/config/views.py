@@ -13,7 +13,6 @@ from refresher.config.query import check_query
 from refresher.config.resolve import Shared, resolve_view
 from refresher.config.sections import ViewSection
 from refresher.config.validation import read_section
-from refresher.names import RelationName
 
 _ONLY_REFRESHED = (
     *("key", "indexes", "strategy", "allow_blocking", "schedule", "timeouts", "retry", "checks"),
@@ -122,20 +121,3 @@ def check_key(name: str, spot: Spot, faults: Faults) -> bool:
         faults.add(spot.place(), spot.path[:-1], str(error))
         return False
     return True
-
-
-def refuse_shared_names(views: dict[str, View], spots: dict[str, Spot], faults: Faults) -> None:
-    """Note relations and indexes that would have the same name in the same schema."""
-    claimed: dict[tuple[str, RelationName], Spot] = {}
-    for name, view in views.items():
-        spot = spots[name]
-        wanted = [(view.relation, spot.below(("relation",)))]
-        for position, index in enumerate(view.indexes):
-            if index.name is not None:
-                relation = RelationName(view.relation.schema, index.name)
-                wanted.append((relation, spot.below(("indexes", position, "name"))))
-        for relation, where in wanted:
-            first = claimed.setdefault((view.database, relation), where)
-            if first is not where:
-                problem = f"has the name in the database that {first.place()} has; rename one"
-                faults.add(where.place(), where.path, problem)
