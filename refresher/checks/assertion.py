@@ -1,6 +1,7 @@
 """The `assert` check: the user's own SQL, which must return true."""
 
 import psycopg
+from psycopg.rows import tuple_row
 
 from refresher.errors import FailureReason, RefreshError
 from refresher.postgres.failures import describe
@@ -19,14 +20,18 @@ def evaluate(connection: Connection, assertion: str) -> bool:
     try:
         with connection.transaction(force_rollback=True):
             connection.execute("SET LOCAL transaction_read_only = on")
-            rows = connection.execute(assertion.encode(), binary=True).fetchall()
-    except psycopg.errors.QueryCanceled:
-        raise
-    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
+            cursor = connection.cursor(row_factory=tuple_row)
+            rows = cursor.execute(assertion.encode(), binary=True).fetchall()
+    except (
+        psycopg.DataError,
+        psycopg.ProgrammingError,
+        psycopg.NotSupportedError,
+        psycopg.errors.ReadOnlySqlTransaction,
+    ) as error:
         message = f"the assertion can't be evaluated: {describe(error)}"
         raise RefreshError(message, reason=FailureReason.CHECK) from error
-    match [list(row.values()) for row in rows]:
-        case [[bool() as holds]]:
+    match rows:
+        case [(bool() as holds,)]:
             return holds
     message = "the assertion must return one row with one boolean"
     raise RefreshError(message, reason=FailureReason.CHECK)
