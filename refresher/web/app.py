@@ -6,15 +6,17 @@ from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from refresher.web.guard import RequireToken, StrictHeaders, TokenFile
 
 Expose: TypeAlias = Callable[[str], tuple[bytes, str]]
 """From an Accept header to the metrics and their content type."""
+
+_OPEN_PATHS = frozenset({"/healthz"})
 
 _PIECE = 256 * 1024
 """How much of the metrics is handed to the socket at a time: what a slow client can pin."""
@@ -34,7 +36,7 @@ Judge: TypeAlias = Callable[[], Verdict]
 
 def build_app(
     *, expose: Expose, healthy: Judge, ready: Judge, token: TokenFile | None = None
-) -> Starlette:
+) -> ASGIApp:
     """Put the application together.
 
     Args:
@@ -55,19 +57,16 @@ def build_app(
     async def readyz(_: Request) -> Response:
         return _answer(ready())
 
-    middleware = [Middleware(StrictHeaders)]
-    if token is not None:
-        middleware.append(Middleware(RequireToken, token, frozenset({"/healthz"})))
-    app = Starlette(
+    starlette = Starlette(
         routes=[
             Route("/metrics", metrics, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
         ],
-        middleware=middleware,
     )
-    app.router.redirect_slashes = False
-    return app
+    starlette.router.redirect_slashes = False
+    guarded = starlette if token is None else RequireToken(starlette, token, _OPEN_PATHS)
+    return StrictHeaders(guarded)
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:
