@@ -37,17 +37,16 @@ def start(data_dir: Path | None = None, *, settings: Mapping[str, str] = _NO_SET
             use, or the server does not start.
     """
     account = Account.for_server()
-    if data_dir is None:
-        return launch(account, None, settings)
-    path = data_dir.resolve()
-    make_data_dir(path, account)
-    lock = Lock(path)
-    try:
-        _claim(lock)
-        return launch(account, lock, settings)
-    except BaseException:
-        lock.close()
-        raise
+    with _explained():
+        if data_dir is None:
+            return launch(account, None, settings)
+        lock = _lock(data_dir, account)
+        try:
+            _claim(lock)
+            return launch(account, lock, settings)
+        except BaseException:
+            lock.close()
+            raise
 
 
 @contextlib.contextmanager
@@ -61,23 +60,21 @@ def serve(data_dir: Path, *, settings: Mapping[str, str] = _NO_SETTINGS) -> Iter
         RefresherError: as `start` does, except that a running server is welcome.
     """
     account = Account.for_server()
+    with contextlib.ExitStack() as held:
+        with _explained():
+            lock = held.enter_context(_lock(data_dir, account))
+            conninfo = _join(lock)
+            if conninfo is None:
+                server = launch(account, lock, settings)
+                held.callback(server.leave)
+                conninfo = server.conninfo
+        yield conninfo
+
+
+def _lock(data_dir: Path, account: Account) -> Lock:
     path = data_dir.resolve()
     make_data_dir(path, account)
-    with Lock(path) as lock:
-        while True:
-            lock.share()
-            running = running_server(path)
-            if running is not None:
-                yield running.conninfo
-                return
-            lock.own()
-            if running_server(path) is None:
-                break
-        server = launch(account, lock, settings)
-        try:
-            yield server.conninfo
-        finally:
-            server.leave()
+    return Lock(path)
 
 
 def _claim(lock: Lock) -> None:
@@ -87,3 +84,25 @@ def _claim(lock: Lock) -> None:
         f"a server is running on {lock.directory} already; stop it, or name another data directory"
     )
     raise RefresherError(message)
+
+
+def _join(lock: Lock) -> str | None:
+    """How to connect to the running server, on a shared lock; None, on a lock of our own."""
+    while True:
+        lock.share()
+        running = running_server(lock.directory)
+        if running is not None:
+            return running.conninfo
+        lock.own()
+        if running_server(lock.directory) is None:
+            return None
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Say what was being done when the system refused; RuntimeError is a loop of links."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"can't start a private PostgreSQL: {error}"
+        raise RefresherError(message) from error

@@ -308,6 +308,12 @@ class TestKeptData:
         with pytest.raises(RefresherError, match="can't be a data directory"):
             embedded.start(open_dir / "two\nlines")
 
+    def test_links_that_lead_nowhere_are_refused(self, open_dir: Path) -> None:
+        loop = open_dir / "loop"
+        loop.symlink_to(loop)
+        with pytest.raises(RefresherError, match="loop"):
+            embedded.start(loop)
+
     def test_a_running_server_is_refused(self, open_dir: Path) -> None:
         data_dir = open_dir / "data"
         with embedded.start(data_dir) as server:
