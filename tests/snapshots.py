@@ -101,6 +101,7 @@ def make_view_snapshot(
         bytes=1_048_576 if refreshed else None,
         dead_rows=12 if refreshed else None,
         next_due_at=NOON + timedelta(minutes=15) if refreshed else None,
+        waiting=None,
         tallies={("runs", "concurrent/succeeded"): 40} if refreshed else {},
     )
     return replace(snapshot, **changes)

@@ -35,6 +35,9 @@ class ViewSnapshot:
     bytes: int | None
     dead_rows: int | None
     next_due_at: datetime | None
+    """A pending due instant, or the schedule's next; None if nobody can tell."""
+    waiting: str | None
+    """Why it is not being refreshed although it could be, in words."""
     tallies: Mapping[tuple[str, str], int]
     """(metric, label) → count, as `refresher.tally` keeps them."""
 

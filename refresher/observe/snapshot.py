@@ -15,7 +15,8 @@ from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, local_settings
 from refresher.runs import Outcome, Run
-from refresher.schedule import instants
+from refresher.schedule.due import Facts, Waiting, decide, next_due_at
+from refresher.schedule.facts import gather_facts
 from refresher.store.presence import replicas
 from refresher.store.state import LastRun, ViewState, read_clock, read_last_runs, read_states
 
@@ -36,21 +37,20 @@ def read_snapshot(
         PlanError: the views read each other.
     """
     began = time.monotonic()
-    clock = _read_clock(connection)
-    limits = freshness.effective_max_staleness(views, graph)
     with connection.transaction():
         connection.execute(_QUERIES["begin_reading"])
         connection.execute(
             local_settings(
-                {},
-                statement=_STATEMENT_TIMEOUT,
-                lock=_LOCK_TIMEOUT,
-                checks_client=False,
+                {}, statement=_STATEMENT_TIMEOUT, lock=_LOCK_TIMEOUT, checks_client=False
             )
         )
-        facts = _Facts.read(connection, views)
+        found = _Found.read(connection, views)
         living = replicas(connection)
-        unmanaged = _unmanaged_views(connection, facts.states)
+        unmanaged = _unmanaged_views(connection, found.states)
+        # Last, for decisions need states that were read no later than their now.
+        clock = _read_clock(connection)
+    limits = freshness.effective_max_staleness(views, graph)
+    facts = gather_facts(views, found.states, graph, clock.now)
     return DatabaseSnapshot(
         database=database.alias,
         read_at=clock.now,
@@ -58,7 +58,7 @@ def read_snapshot(
         clock_offset=clock.offset,
         read_seconds=time.monotonic() - began,
         views={
-            name: facts.view_snapshot(view, graph, limits[name], clock.now)
+            name: found.view_snapshot(view, graph, limits[name], facts[name])
             for name, view in views.items()
         },
         replicas=living,
@@ -82,7 +82,7 @@ def _read_clock(connection: Connection) -> _Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class _Found:
     """What was read, by view."""
 
     states: Mapping[str, ViewState]
@@ -92,7 +92,7 @@ class _Facts:
     sizes: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def read(cls, connection: Connection, views: Mapping[str, View]) -> "_Facts":
+    def read(cls, connection: Connection, views: Mapping[str, View]) -> "_Found":
         states = read_states(connection, views)
         names = {"views": list(views)}
         tallies: dict[str, dict[tuple[str, str], int]] = {}
@@ -108,7 +108,7 @@ class _Facts:
         )
 
     def view_snapshot(
-        self, view: View, graph: Graph, max_staleness: timedelta | None, now: datetime
+        self, view: View, graph: Graph, max_staleness: timedelta | None, facts: Facts
     ) -> ViewSnapshot:
         name = view.name
         stored = self.states[name]
@@ -119,12 +119,15 @@ class _Facts:
         upstreams = [
             self.states[upstream].data_as_of for upstream in graph.refreshed_upstreams(name)
         ]
+        decision = decide(view, facts)
         live = not view.refreshed and not upstreams and stored.relation is not None
         return ViewSnapshot(
             view=view,
             stored=stored,
             live=live,
-            fixed_data_as_of=_fixed_data_as_of(view, stored, upstreams, now) if not live else None,
+            fixed_data_as_of=None
+            if live
+            else _fixed_data_as_of(view, stored, upstreams, facts.now),
             max_staleness=max_staleness,
             last_run=last_run,
             last_ended=_last_ended(last_run, success, *stored.unsuccessful),
@@ -133,7 +136,8 @@ class _Facts:
             rows=_known_rows(stored, size),
             bytes=size.get("bytes") or (success.bytes if success else None),
             dead_rows=size.get("dead_rows"),
-            next_due_at=_next_due_at(view, stored, now),
+            next_due_at=next_due_at(view, facts),
+            waiting=decision.reason if isinstance(decision, Waiting) else None,
             tallies=self.tallies.get(name, {}),
         )
 
@@ -161,11 +165,6 @@ def _known_rows(stored: ViewState, size: Mapping[str, Any]) -> int | None:
         return stored.rows
     estimated: int = size.get("estimated_rows", -1)
     return None if estimated < 0 else estimated
-
-
-def _next_due_at(view: View, stored: ViewState, now: datetime) -> datetime | None:
-    after = max(now, stored.paused_until or now)
-    return instants.next_after(view.schedule, view.name, after) if view.refreshed else None
 
 
 def _read_sizes(

@@ -22,13 +22,20 @@ def decide_all(
         graph: who reads whom.
         now: the database's clock.
     """
+    facts = gather_facts(views, states, graph, now)
+    return {name: decide(views[name], of) for name, of in facts.items()}
+
+
+def gather_facts(
+    views: Mapping[str, View], states: Mapping[str, ViewState], graph: Graph, now: datetime
+) -> dict[str, Facts]:
+    """The facts about views, upstream first; the arguments are those of `decide_all`."""
     pending: dict[str, datetime | None] = {}
-    decisions = {}
+    facts = {}
     for name in graph.order(views.keys() & graph.reads.keys()):
-        facts = _facts(states[name], _upstreams(name, states, graph, pending), now)
-        pending[name] = undischarged(views[name], facts)
-        decisions[name] = decide(views[name], facts)
-    return decisions
+        facts[name] = _facts(states[name], _upstreams(name, states, graph, pending), now)
+        pending[name] = undischarged(views[name], facts[name])
+    return facts
 
 
 def _facts(state: ViewState, upstreams: tuple[UpstreamFacts, ...], now: datetime) -> Facts:
