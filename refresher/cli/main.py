@@ -1,14 +1,18 @@
-"""The `refresher` command. Heavy libraries are imported by the command that needs them, not here."""
+"""The `refresher` command. Heavy libraries are imported by the commands that need them."""
 
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
 from refresher import __version__
+from refresher.cli import render
+from refresher.cli.parameters import write_examples
 from refresher.errors import RefresherError
 
 _COMMANDS = {
@@ -26,6 +30,16 @@ _COMMANDS = {
 }
 
 _INTERRUPTED = 130
+_DEBUG = "REFRESHER_DEBUG"
+"""Set in the environment, it shows the traceback of what was not expected."""
+
+_EXAMPLES = {
+    "refresher demo": "see it work, on a private PostgreSQL",
+    "refresher init": "a configuration to begin with",
+    "refresher apply": "create what config.yaml describes",
+    "refresher run": "the daemon",
+    "refresher run-now customer_sources": "refresh one view now",
+}
 
 
 class _LazyGroup(click.Group):
@@ -48,10 +62,15 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_examples(_EXAMPLES, formatter)
+        super().format_epilog(ctx, formatter)
+
 
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Keep PostgreSQL materialized views fresh, and prove it.",
     epilog="Exit codes: 0 done; 1 something failed; 2 invalid config or usage; 3 database"
     " unreachable; 130 interrupted.",
 )
@@ -69,27 +88,22 @@ class _LazyGroup(click.Group):
 )
 @click.pass_context
 def cli(context: click.Context, config_path: Path) -> None:
-    r"""Keep PostgreSQL materialized views fresh, and prove it.
-
-    \b
-    Examples:
-      refresher demo                     see it work, on a private PostgreSQL
-      refresher init && refresher validate
-      refresher apply                    create what config.yaml describes
-      refresher run                      the daemon
-      refresher run-now customer_sources
-    """
+    """Choose the configuration; the commands do the rest."""
     context.obj = config_path
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding can't show is escaped, not a crash.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(_run(arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        result: Any = cli.main(args=arguments, standalone_mode=False, prog_name="refresher")
+        code = cli.main(args=arguments, standalone_mode=False, prog_name="refresher")
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return _INTERRUPTED
@@ -97,10 +111,22 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()
         return error.exit_code
     except RefresherError as error:
-        click.echo(f"refresher: {error}", err=True)
+        render.complain(error)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away (`refresher history x | head`): that is no failure.
-        sys.stderr.close()
-        return 0
-    return result if isinstance(result, int) else 0
+    except Exception as error:
+        if _DEBUG in os.environ:
+            raise
+        render.complain(_explain(error))
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _explain(bug: Exception) -> str:
+    """What nobody thought of, said without a traceback and without a secret."""
+    from refresher.observe.redaction import masked  # noqa: PLC0415 - needed here only
+
+    return (
+        f"unexpected {type(bug).__name__}: {masked(str(bug))}\n"
+        f"This is a bug in refresher; please report it with the traceback that {_DEBUG}=1 in the"
+        " environment shows."
+    )

@@ -5,7 +5,7 @@ stands is reported. Running it again changes nothing; interrupted anywhere, it g
 again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 import psycopg
@@ -42,13 +42,20 @@ class Applied:
 
 
 def apply(
-    populator: Populator, *, tell: Callable[[str, str], None] = lambda _view, _step: None
+    populator: Populator,
+    *,
+    only: Container[str] | None = None,
+    tell: Callable[[str, str], None] = lambda _view, _step: None,
+    done: Callable[[Applied], None] = lambda _applied: None,
 ) -> list[Applied]:
     """Apply the definitions of one database, upstream first.
 
     Args:
         populator: knows the database and its views.
-        tell: called with view and step before each step, to show progress.
+        only: the views to apply; every definition is simulated all the same.
+        tell: called with view and step before each step, to show progress; what it raises ends
+            the apply there.
+        done: called with each result as soon as it stands.
 
     Raises:
         ConfigError: PostgreSQL refuses a definition; nothing was changed.
@@ -57,7 +64,11 @@ def apply(
     """
     connection, views = populator.session.connection(), populator.views
     simulation = simulate(connection, views)
-    applied = [_apply_one(populator, views[name], simulation, tell) for name in simulation.order]
+    applied = []
+    for name in simulation.order:
+        if only is None or name in only:
+            applied.append(_apply_one(populator, views[name], simulation, tell))
+            done(applied[-1])
     graph = read_graph(connection, views)
     register(connection, views, graph, max_parallel=populator.database.max_parallel)
     return applied

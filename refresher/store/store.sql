@@ -134,6 +134,14 @@ ON CONFLICT (view) DO UPDATE SET
     requested_by = excluded.requested_by
 RETURNING requested_at
 
+-- name: served_views
+-- description: Those of some views that a living daemon has in its configuration.
+SELECT DISTINCT v.view
+FROM refresher.worker AS w
+CROSS JOIN unnest(w.views) AS v (view)
+WHERE w.kind = 'daemon' AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
+    AND v.view = ANY (%(views)s)
+
 -- name: history
 -- description: A view's newest runs first.
 SELECT * FROM refresher.run WHERE view = %(view)s ORDER BY id DESC LIMIT %(limit)s

@@ -1,0 +1,192 @@
+"""Refreshing views by hand: each after those it reads, as many at once as its database allows.
+
+A refresh in flight is joined, except one that began before a view above got new contents here: its
+contents would be older than what was asked for.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from graphlib import TopologicalSorter
+
+import psycopg
+
+from refresher.config.model import StrategyChoice, View
+from refresher.errors import RefresherError, UnreachableError
+from refresher.graph import Graph
+from refresher.postgres.failures import breaks_connection, describe
+from refresher.postgres.sessions import Endpoint
+from refresher.refresh.discharge import Discharge, Discharged
+from refresher.refresh.session import Session
+from refresher.refresh.task import Task
+from refresher.runs import Run, Trigger
+from refresher.schedule.due import misfires
+from refresher.store.state import read_clock
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One view to refresh, and how it goes."""
+
+    view: View
+    upstreams: tuple[str, ...]
+    """Its nearest refreshed upstreams."""
+    after: frozenset[str]
+    """Everything above it, whether it is refreshed here or not."""
+    strategy: StrategyChoice
+    usual_seconds: float | None
+    """The median of its last successes."""
+    discharge: Discharge | None = None
+    began: float | None = None
+    """By the monotonic clock; None while it waits for others."""
+    ended: Discharged | None = None
+    """None if it was cancelled before anything began, or failed before anything was recorded."""
+    error: str | None = None
+    exit_code: int = 0
+    bug: BaseException | None = None
+    """What refresher itself did wrong."""
+    over: bool = False
+    """Whether nothing more will come of it."""
+
+    @property
+    def run(self) -> Run | None:
+        """The run that came of it."""
+        return None if self.ended is None else self.ended.run
+
+    @property
+    def activity(self) -> str:
+        """What it is doing, in words."""
+        return self.discharge.activity if self.discharge else "starting"
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun and goes on."""
+        return self.began is not None and not self.over
+
+
+def plan(
+    views: Iterable[View],
+    graph: Graph,
+    *,
+    strategy: StrategyChoice | None,
+    usual_seconds: dict[str, float | None],
+) -> list[Job]:
+    """The jobs of one database; `strategy` overrides what the views say.
+
+    Raises:
+        PlanError: the views read each other.
+    """
+    named = {view.name: view for view in views}
+    return [
+        Job(
+            view=named[name],
+            upstreams=graph.refreshed_upstreams(name),
+            after=graph.all_upstreams(name),
+            strategy=strategy or named[name].strategy,
+            usual_seconds=usual_seconds[name],
+        )
+        for name in graph.order(named)
+    ]
+
+
+@dataclass(slots=True, kw_only=True)
+class ManualRefresh:
+    """Jobs in one database. `run` blocks; `cancel` may be called from another thread."""
+
+    endpoint: Endpoint
+    worker: str
+    jobs: list[Job]
+    max_parallel: int
+    finished: queue.SimpleQueue[Job] = field(default_factory=queue.SimpleQueue)
+    """Every job once more, as soon as it has ended, for whoever tells of it."""
+    _ready: queue.SimpleQueue[Job | None] = field(default_factory=queue.SimpleQueue, init=False)
+    _done: queue.SimpleQueue[Job] = field(default_factory=queue.SimpleQueue, init=False)
+    _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def run(self) -> None:
+        """Refresh them all; how each one went is in its job."""
+        jobs = {job.view.name: job for job in self.jobs}
+        sorter = TopologicalSorter({name: job.after & jobs.keys() for name, job in jobs.items()})
+        sorter.prepare()
+        threads = [
+            threading.Thread(target=self._work, name=f"refresh {number}", daemon=True)
+            for number in range(min(self.max_parallel, len(jobs)))
+        ]
+        for thread in threads:
+            thread.start()
+        while sorter.is_active():
+            for name in sorter.get_ready():
+                self._ready.put(jobs[name])
+            job = self._done.get()
+            self.finished.put(job)
+            sorter.done(job.view.name)
+        for _ in threads:
+            self._ready.put(None)
+        for thread in threads:
+            thread.join()
+
+    def cancel(self) -> None:
+        """Begin nothing more, and cancel what is at work; to be repeated until `run` returns."""
+        self._cancelled.set()
+        for job in self.jobs:
+            if job.discharge is not None and not job.over:
+                job.discharge.cancel()
+
+    def _work(self) -> None:
+        session = Session(self.endpoint, worker=self.worker)
+        try:
+            while (job := self._ready.get()) is not None:
+                if not self._cancelled.is_set():
+                    self._do(session, job)
+                job.over = True
+                self._done.put(job)
+        finally:
+            session.discard()
+
+    def _do(self, session: Session, job: Job) -> None:
+        job.began = time.monotonic()
+        try:
+            job.ended = self._discharge(session, job)
+        except RefresherError as error:
+            job.error, job.exit_code = str(error), error.exit_code
+        except psycopg.Error as error:
+            away = breaks_connection(error)
+            job.exit_code = UnreachableError.exit_code if away else RefresherError.exit_code
+            job.error = f"{'the database went away: ' if away else ''}{describe(error)}"
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            job.bug = error
+
+    def _discharge(self, session: Session, job: Job) -> Discharged | None:
+        due_at = read_clock(session.connection())
+        while True:
+            task = Task(
+                view=job.view,
+                upstreams=job.upstreams,
+                trigger=Trigger.MANUAL,
+                due_at=due_at,
+                attempt=1,
+                ready_at=due_at,
+                strategy=job.strategy,
+                max_parallel=self.max_parallel,
+                misfires=partial(misfires, job.view),
+            )
+            job.discharge = Discharge(session, task, _nobody)
+            if self._cancelled.is_set():
+                job.discharge.cancel()
+            ended = job.discharge.run()
+            if ended is None or not (ended.joined and self._is_too_old(job, ended.run, due_at)):
+                return ended
+
+    def _is_too_old(self, job: Job, run: Run, due_at: datetime) -> bool:
+        """Whether a run that was joined may have read what a view above held before its refresh."""
+        above = [other.run for other in self.jobs if other.view.name in job.after]
+        refreshed = any(upstream is not None and upstream.succeeded for upstream in above)
+        return refreshed and run.as_of is not None and run.as_of < due_at
+
+
+def _nobody(_event: object) -> None:
+    """The command itself says how it went."""

@@ -1,0 +1,71 @@
+"""What commands have in common on the command line: help with examples, shared options, types."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from refresher.durations import parse_duration
+
+
+class Command(click.Command):
+    """A command whose help ends with examples."""
+
+    def __init__(self, *arguments: Any, examples: Mapping[str, str], **settings: Any) -> None:  # noqa: ANN401 - click's own
+        """`examples` are whole command lines and what they do."""
+        super().__init__(*arguments, **settings)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples after the options."""
+        super().format_epilog(ctx, formatter)
+        write_examples(self.examples, formatter)
+
+
+def write_examples(examples: Mapping[str, str], formatter: click.HelpFormatter) -> None:
+    """Write examples as a section of a help text."""
+    with formatter.section("Examples"):
+        formatter.write_dl(list(examples.items()), col_max=50)
+
+
+class Duration(click.ParamType[timedelta]):
+    """A duration longer than none, such as 30s or 1h30m."""
+
+    name = "duration"
+
+    def __init__(self, *, none_too: bool = False) -> None:
+        """`none_too` admits 0s."""
+        self._none_too = none_too
+
+    def convert(
+        self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Read it as the configuration does."""
+        try:
+            duration = value if isinstance(value, timedelta) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not duration and not self._none_too:
+            self.fail(f"{value!r} is no time at all", param, ctx)
+        return duration
+
+
+def _choose_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        context.obj = path
+
+
+config_option = click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_choose_config,
+    help="The configuration to use, as before the command.",
+)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else."
+)

@@ -1,0 +1,86 @@
+"""`refresher status`: how fresh every view is."""
+
+import time
+from datetime import datetime
+
+import click
+
+from refresher.catalog.introspection import read_graph
+from refresher.cli import render
+from refresher.cli.context import databases_of, in_each_database, load, open_store, pick_views
+from refresher.cli.parameters import Command, config_option, json_option
+from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
+from refresher.observe.snapshot import read_snapshot
+
+_COLUMNS = ("view", "state", "staleness", "max", "as of", "last run", "next due", "flags")
+
+
+@click.command(
+    "status",
+    cls=Command,
+    short_help="Show how fresh every view is.",
+    help="Show how fresh every view, or some, are.\n\n"
+    "Staleness is how far the contents are behind the base tables. A database that can't be reached"
+    " is complained of, the others are shown, and the exit code is 3.",
+    examples={
+        "refresher status": "every view",
+        "refresher status customer_sources --json": "one view, for programs",
+    },
+)
+@click.argument("views", metavar="[VIEW]...", nargs=-1)
+@config_option
+@json_option
+@click.pass_context
+def command(context: click.Context, views: tuple[str, ...], *, as_json: bool) -> int:
+    """Show how fresh views are."""
+    config = load(context)
+    picked = pick_views(config, views)
+
+    def read(alias: str) -> DatabaseSnapshot:
+        managed = config.views_of(alias)
+        with open_store(config, alias) as connection:
+            graph = read_graph(connection, managed)
+            return read_snapshot(connection, config.databases[alias], managed, graph)
+
+    snapshots, code = in_each_database(databases_of(picked.values()), read)
+    monotonic = time.monotonic()
+    shown = [
+        (snapshot.views[name], snapshot.now(monotonic))
+        for name, view in picked.items()
+        if (snapshot := snapshots.get(view.database)) is not None
+    ]
+    if as_json:
+        render.print_json([view.as_json(now) for view, now in shown])
+    elif shown:
+        several = len(config.databases) > 1
+        columns = ("database", *_COLUMNS) if several else _COLUMNS
+        render.print_table(columns, [_row(view, now, several=several) for view, now in shown])
+    elif not picked:
+        render.tell(f"{config.path} has no views")
+    return code
+
+
+def _row(view: ViewSnapshot, now: datetime, *, several: bool) -> list[str]:
+    row = [
+        view.view.name,
+        view.state(now).value,
+        render.length(view.staleness(now)),
+        render.length(view.max_staleness),
+        render.moment(view.stored.as_of),
+        _last_run(view),
+        render.moment(view.next_due_at),
+        " ".join(_flags(view)),
+    ]
+    return [view.view.database, *row] if several else row
+
+
+def _last_run(view: ViewSnapshot) -> str:
+    run = view.last_run
+    if run is None or run.outcome is None:
+        return ""
+    return f"{run.outcome} in {render.length(run.duration_seconds)}"
+
+
+def _flags(view: ViewSnapshot) -> list[str]:
+    present = {"missing": view.missing, "running": view.stored.running, "paused": view.paused}
+    return [flag for flag, holds in present.items() if holds]
