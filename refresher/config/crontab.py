@@ -19,7 +19,7 @@ def check_cron(text: str) -> str:
     if fields != _FIELDS:
         seconds = "; there is no field for seconds" if fields == _FIELDS + 1 else ""
         message = (
-            f"has {fields} fields; write five: minute hour day-of-month month day-of-week,"
+            f"needs five fields, not {fields}: minute hour day-of-month month day-of-week,"
             f" such as 0 3 * * *{seconds}"
         )
         raise ValueError(message)

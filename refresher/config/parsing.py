@@ -3,6 +3,7 @@
 Each function raises ValueError with what is wrong and what to write instead.
 """
 
+import difflib
 import ipaddress
 import re
 from datetime import timedelta
@@ -10,7 +11,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from refresher.config.faults import suggest
+from refresher.config.faults import shorten
 from refresher.config.model import EMBEDDED, Secret
 from refresher.durations import parse_duration
 from refresher.names import check_name
@@ -135,8 +136,8 @@ def parse_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        near = suggest(name, _zone_names())
-        advice = near if near.startswith("did") else "write it like Europe/Amsterdam"
+        near = difflib.get_close_matches(shorten(name), _zone_names(), n=1, cutoff=0.8)
+        advice = f"did you mean {near[0]}?" if near else "write it like Europe/Amsterdam"
         message = f"{name!r} is not a time zone; {advice}"
         raise ValueError(message) from error
 
