@@ -29,10 +29,9 @@ _DAY = timedelta(days=1)
 _DAY_SECONDS = 86_400
 _FIELDS = 5
 
-_YEARS_OF_CHANGES = range(2024, 2034)
-_YEARS_OF_DAYS = range(2000, 2060)
-"""Where a longest gap is looked for: changes of the clock recur each year, any day of a month and
-week within 28."""
+_YEARS_OF_CHANGES = range(2024, 2052)
+_YEARS_OF_DAYS = range(2024, 2080)
+"""Where a longest gap is looked for: until 2100 the calendar repeats itself every 28 years."""
 
 
 class Neighbours(NamedTuple):
@@ -150,7 +149,6 @@ def _look(line: Timeline, at: datetime) -> Neighbours | None:
 def longest_gap(expression: str, zone: ZoneInfo) -> timedelta | None:
     """The longest time between two instants, leap days and changes of the clock included.
 
-    An upper bound where a change of the clock and the longest gap of an ordinary day never meet.
     None if the expression never matches.
     """
     line = timeline(expression, zone)
@@ -167,7 +165,7 @@ def longest_gap(expression: str, zone: ZoneInfo) -> timedelta | None:
 
 
 def _longest_gap_on_a_steady_clock(expression: str) -> timedelta:
-    named = CronSim(expression, datetime(2000, 1, 1))  # noqa: DTZ001 - a reading of a clock
+    named = CronSim(expression, datetime(_YEARS_OF_DAYS.start, 1, 1))  # noqa: DTZ001 - a reading
     days = [day for day in _days() if day.month in named.months and named.match_day(day)]
     times = [
         hour * 3600 + minute * 60 + second
