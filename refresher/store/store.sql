@@ -8,8 +8,10 @@ WITH wanted AS (
     ) AS w (name, schema_name, relation_name, kind, max_staleness)
     JOIN jsonb_to_recordset(%(upstreams)s::jsonb) AS u (name text, upstreams text[]) USING (name)
 ), fenced AS (
+    -- ON CONFLICT waits for whoever is changing the row: a fence that is there is not even tried.
     INSERT INTO refresher.fence (view)
     SELECT name FROM wanted
+    WHERE NOT EXISTS (SELECT FROM refresher.fence AS f WHERE f.view = wanted.name)
     ON CONFLICT DO NOTHING
 )
 INSERT INTO refresher.view AS v (
@@ -72,6 +74,7 @@ FROM refresher.run AS r
 WHERE r.outcome IS NULL
     AND CASE
         WHEN r.worker = %(worker)s THEN r.id <> ALL (%(in_flight)s::bigint[])
+            AND r.started_at < clock_timestamp() - %(dead_after)s::interval
         ELSE NOT EXISTS (
             SELECT FROM refresher.worker AS w
             WHERE w.id = r.worker
@@ -95,6 +98,7 @@ WITH ended AS (
     WHERE r.view = %(view)s AND r.outcome IS NULL
         AND CASE
             WHEN r.worker = %(worker)s THEN r.id <> ALL (%(in_flight)s::bigint[])
+            AND r.started_at < clock_timestamp() - %(dead_after)s::interval
             ELSE NOT EXISTS (
                 SELECT FROM refresher.worker AS w
                 WHERE w.id = r.worker
