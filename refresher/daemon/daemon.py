@@ -95,6 +95,10 @@ class Daemon:
         """A new configuration is invalid: the one in force stays."""
         self._emit(ConfigRejected(error=error))
 
+    def tidy(self) -> None:
+        """End what a reload retired, once its refreshes are done; to be called now and then."""
+        self._fleet.tidy()
+
     def well(self) -> bool:
         """Whether every part still moves."""
         return self._healthy().ok

@@ -112,6 +112,7 @@ class DatabaseLoop:
     def drain(self) -> None:
         """Start nothing more; what is at work goes on, and so do the signs of life."""
         self._draining.set()
+        self._workers.refuse()
 
     def cancel(self) -> int:
         """Cancel what is at work, on the server; to be repeated while `busy`. Returns how many."""

@@ -23,6 +23,11 @@ class _Member:
     loop: DatabaseLoop
     observer: Observer
 
+    def stop(self) -> None:
+        self.loop.stop()
+        self.observer.stop()
+        self.server.close()
+
 
 class Fleet:
     """Every database's loop and observer."""
@@ -36,21 +41,21 @@ class Fleet:
         self._latest = latest
         self._prepare = prepare
         self._members: dict[str, _Member] = {}
+        self._retiring: list[_Member] = []
 
     def follow(self, config: Config) -> None:
         """Put a configuration in force: what did not change goes on undisturbed.
 
-        A database whose settings changed, or that is gone, finishes what is at work first.
+        A database whose settings changed, or that is gone, finishes what is at work; `tidy` ends
+        it then.
+
+        Raises:
+            RefresherError: a private server can't be started.
         """
-        changed = [
-            alias
-            for alias, member in self._members.items()
-            if config.databases.get(alias) != member.loop.database
-        ]
-        for alias in changed:
-            self._members[alias].loop.drain()
-        for alias in changed:
-            self._remove(alias)
+        for alias, member in list(self._members.items()):
+            if config.databases.get(alias) != member.loop.database:
+                member.loop.drain()
+                self._retiring.append(self._members.pop(alias))
         self._vitals.keep_databases(config.databases)
         self._latest.keep_databases(config.databases)
         for alias, database in config.databases.items():
@@ -61,10 +66,17 @@ class Fleet:
             else:
                 self._members[alias] = self._add(config, database, views)
 
+    def tidy(self) -> None:
+        """End what a reload retired, once it is done; to be called now and then."""
+        done = [member for member in self._retiring if not member.loop.busy]
+        self._retiring = [member for member in self._retiring if member.loop.busy]
+        for member in done:
+            member.stop()
+
     @property
     def busy(self) -> int:
         """How many refreshes are at work."""
-        return sum(member.loop.busy for member in self._members.values())
+        return sum(member.loop.busy for member in self._everybody())
 
     def silent(self) -> list[str]:
         """Databases whose loop does not go round any more; a database that is away is none."""
@@ -83,17 +95,21 @@ class Fleet:
 
     def drain(self) -> None:
         """Start nothing more."""
-        for member in self._members.values():
+        for member in self._everybody():
             member.loop.drain()
 
     def cancel(self) -> int:
         """Cancel what is at work; to be repeated while `busy`. Returns how many."""
-        return sum(member.loop.cancel() for member in self._members.values())
+        return sum(member.loop.cancel() for member in self._everybody())
 
     def stop(self) -> None:
         """End everything; what is at work is waited for."""
-        for alias in list(self._members):
-            self._remove(alias)
+        for member in self._everybody():
+            member.stop()
+        self._members, self._retiring = {}, []
+
+    def _everybody(self) -> list[_Member]:
+        return [*self._members.values(), *self._retiring]
 
     def _add(self, config: Config, database: Database, views: Mapping[str, View]) -> _Member:
         with contextlib.ExitStack() as server:
@@ -111,9 +127,3 @@ class Fleet:
             loop.start()
             observer.start()
             return _Member(server=server.pop_all(), loop=loop, observer=observer)
-
-    def _remove(self, alias: str) -> None:
-        member = self._members.pop(alias)
-        member.loop.stop()
-        member.observer.stop()
-        member.server.close()

@@ -1,8 +1,10 @@
 """One event to many listeners."""
 
-import contextlib
+import logging
 
 from refresher.events import Event, Listener
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def fan_out(*listeners: Listener) -> Listener:
@@ -10,7 +12,9 @@ def fan_out(*listeners: Listener) -> Listener:
 
     def tell(event: Event) -> None:
         for listener in listeners:
-            with contextlib.suppress(Exception):
+            try:
                 listener(event)
+            except Exception:  # a listener's bug is its own; the core goes on
+                _LOGGER.exception("a listener failed")
 
     return tell

@@ -19,7 +19,7 @@ from refresher.config.model import Config
 from refresher.daemon.daemon import Daemon
 from refresher.daemon.files import WatchedFiles
 from refresher.daemon.systemd import Systemd
-from refresher.errors import ConfigError
+from refresher.errors import RefresherError
 
 _TICK_SECONDS = 1.0
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -61,17 +61,16 @@ class Supervisor:
                 self._reload()
             if self._daemon.well():
                 self._systemd.alive()
+            self._daemon.tidy()
 
     def _reload(self) -> None:
-        self._systemd.reloading()
         try:
             config = self._load()
-        except ConfigError as error:
+            self._daemon.follow(config)
+        except RefresherError as error:
             self._daemon.reject(str(error))
         else:
-            self._daemon.follow(config)
             self._files.watch(config.files)
-        self._systemd.ready("refreshing")
 
     def _hurried(self, seconds: float) -> bool:
         """Wait a little; whether somebody asked to stop once more."""

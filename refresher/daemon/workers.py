@@ -12,7 +12,7 @@ from refresher.events import Listener
 from refresher.postgres.sessions import Endpoint
 from refresher.refresh.attempt import Attempt
 from refresher.refresh.session import Session
-from refresher.refresh.task import Result, Task
+from refresher.refresh.task import NotBegun, Obstacle, Result, Task
 
 Report = Callable[[Task, Result | BaseException], None]
 
@@ -35,9 +35,12 @@ class Workers:
         self._tasks: queue.SimpleQueue[Task | _Stop] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._attempts: dict[str, Attempt] = {}
-        self._cancelled = False
+        self._refusing = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"{endpoint.alias} worker {number}")
+            # A daemon thread: one that hangs must not keep the process from leaving.
+            threading.Thread(
+                target=self._work, name=f"{endpoint.alias} worker {number}", daemon=True
+            )
             for number in range(size)
         ]
 
@@ -61,10 +64,15 @@ class Workers:
             attempts = list(self._attempts.values())
         return [attempt.run_id for attempt in attempts if attempt.run_id is not None]
 
+    def refuse(self) -> None:
+        """Begin nothing more, not even what was submitted."""
+        with self._lock:
+            self._refusing = True
+
     def cancel(self) -> int:
         """Cancel what is at work, on the server; to be repeated while `busy`. Returns how many."""
         with self._lock:
-            self._cancelled = True
+            self._refusing = True
             attempts = list(self._attempts.values())
         for attempt in attempts:
             attempt.cancel()
@@ -92,9 +100,9 @@ class Workers:
     def _attempt(self, session: Session, task: Task) -> Result | BaseException:
         attempt = Attempt(session, task, self._emit)
         with self._lock:
+            if self._refusing:
+                return NotBegun(Obstacle.SLOT)
             self._attempts[task.view.name] = attempt
-            if self._cancelled:
-                attempt.cancel()
         try:
             return attempt.run()
         except (RefresherError, psycopg.Error) as error:

@@ -117,7 +117,8 @@ class Transaction:
             raise NotBegunError(Obstacle.SLOT)
         try:
             connection.execute(_QUERIES["lock_fence"], {"view": task.view.name})
-        except psycopg.errors.LockNotAvailable as error:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.SerializationFailure) as error:
+            # Somebody holds it, or held it until after our snapshot: nothing has failed.
             raise NotBegunError(Obstacle.FENCE) from error
         facts = connection.execute(
             _QUERIES["take_fence"],
