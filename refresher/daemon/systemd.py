@@ -31,7 +31,7 @@ class Systemd:
         # A supervisor that is gone or busy must not end what it supervises.
         with (
             contextlib.suppress(OSError),
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line,
         ):
-            line.setblocking(False)
+            line.settimeout(0)
             line.sendto(message.encode(), self._address)
