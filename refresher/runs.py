@@ -42,12 +42,11 @@ class Run:
     view: str
     due_at: datetime
     trigger: Trigger
-    attempt: int
-    started_at: datetime
-    worker: str
     strategy: Strategy | None = None
     reason: str | None = None
     outcome: Outcome | None = None
+    attempt: int
+    started_at: datetime
     finished_at: datetime | None = None
     as_of: datetime | None = None
     duration_seconds: float | None = None
@@ -60,6 +59,7 @@ class Run:
     rows_deleted: int | None = None
     failure: FailureReason | None = None
     error: str | None = None
+    worker: str
 
     @property
     def succeeded(self) -> bool:
