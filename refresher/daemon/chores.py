@@ -51,11 +51,6 @@ class Chores:
     def do(self, connection: Connection, views: Mapping[str, View]) -> None:
         """What is to be done every two seconds, and what now and then."""
         self._beat(connection, views)
-        closed = presence.close_lost_runs(
-            connection, worker=self._worker, in_flight=self._in_flight()
-        )
-        for run in closed:
-            self._emit(RunFinished(database=self._database.alias, run=run))
         if time.monotonic() >= self._graph_at:
             self._read_graph(connection, views)
             forget_abandoned(connection)
@@ -63,6 +58,18 @@ class Chores:
             connection.execute(_QUERIES["purge_runs"])
             connection.execute(_QUERIES["bury_workers"])
             self._purge_at = time.monotonic() + _PURGE_SECONDS
+
+    def bury(self, connection: Connection) -> None:
+        """Close what the dead left open, of every view that nobody refreshes at this moment.
+
+        To be called whenever a refresh may have ended: a view that is refreshed all the time is
+        let go of for a moment only.
+        """
+        closed = presence.close_lost_runs(
+            connection, worker=self._worker, in_flight=self._in_flight()
+        )
+        for run in closed:
+            self._emit(RunFinished(database=self._database.alias, run=run))
 
     def leave(self, connection: Connection) -> None:
         """Say that this daemon ends."""

@@ -167,6 +167,7 @@ class DatabaseLoop:
             with self._lock:
                 woken, self._woken = self._woken, set()
             views = self._views
+            self._chores.bury(connection)
             if time.monotonic() >= rescan_at:
                 self._chores.do(connection, views)
                 woken = set(views)

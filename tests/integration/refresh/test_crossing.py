@@ -1,0 +1,44 @@
+"""What two replicas do to each other that try the same view at the same moment."""
+
+from refresher.postgres.sessions import Connection
+from refresher.refresh.task import NotBegun, Obstacle
+from tests.integration.refresh.conftest import Background, Workshop
+from tests.waiting import wait_until
+
+_GATE = 4711
+
+# With the gate closed, an attempt stops where it has its snapshot and not yet the fence.
+_GATED_SLOTS = f"""
+ALTER TABLE refresher.slot RENAME TO open_slot;
+CREATE VIEW refresher.slot AS
+SELECT number, xmax FROM refresher.open_slot
+WHERE pg_advisory_xact_lock_shared({_GATE}) IS NOT NULL
+"""
+
+
+def test_a_success_after_our_snapshot_is_no_failure(
+    workshop: Workshop, bystander: Connection
+) -> None:
+    view = workshop.view("m", "SELECT id, v FROM t")
+    workshop.refresh(view)
+    workshop.execute(_GATED_SLOTS)
+    with workshop.connection.transaction():
+        workshop.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        attempt = Background(workshop.attempt(view))
+        _wait_for_lock(bystander, "relation")
+        bystander.execute("SELECT pg_advisory_lock(%s)", [_GATE])
+    _wait_for_lock(bystander, "advisory")
+    bystander.execute("UPDATE refresher.fence SET taken_at = clock_timestamp() WHERE view = 'm'")
+    bystander.execute("SELECT pg_advisory_unlock(%s)", [_GATE])
+    assert attempt.result() == NotBegun(Obstacle.FENCE)
+    assert len(workshop.history(view)) == 1
+
+
+def _wait_for_lock(connection: Connection, kind: str) -> None:
+    def waits() -> bool:
+        row = connection.execute(
+            "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype = %s", [kind]
+        ).fetchone()
+        return row is not None and row["waiting"] > 0
+
+    wait_until(waits, what=f"an attempt that waits for a lock: {kind}")
