@@ -1,0 +1,226 @@
+"""Whether a history holds what refresher promises. Pure: observations in, violations out.
+
+Each rule is a function of its own and says what it found; `docs/adr/` says why it must hold.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from refresher.refresh.retry import may_pass
+from refresher.schedule import instants
+from tests.chaos.history import Observations, Sample, Success, seconds
+from tests.chaos.takeovers import takeovers
+
+TAKEOVER_LIMIT = timedelta(seconds=5)
+ORPHAN_LIMIT = timedelta(seconds=3)
+SETTLED_LIMIT = timedelta(seconds=10)
+"""How old an as_of may be in the end: one refresh at work, the next instant pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was broken."""
+
+    rule: str
+    view: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.view}: {self.detail}"
+
+
+def violations(seen: Observations) -> list[Violation]:
+    """Everything that is wrong with a history."""
+    return [violation for rule in RULES for violation in rule(seen)]
+
+
+def check_discharged_once(seen: Observations) -> Iterator[Violation]:
+    """Every due instant is discharged by exactly one success, or counted as coalesced."""
+    for view, subject in seen.subjects.items():
+        previous, discharging = seen.began_as_of[view], 0
+        for success in _successes(seen, view):
+            fresh = instants.count(subject.schedule, view, previous, success.as_of)
+            if not fresh or not previous < success.due_at <= success.as_of:
+                yield Violation(
+                    "discharged once",
+                    view,
+                    f"run {success.run} for {success.due_at} succeeded as of {success.as_of}, after"
+                    f" a success as of {previous} had discharged that",
+                )
+            discharging += fresh > 0
+            previous = success.as_of
+        due = instants.count(subject.schedule, view, seen.began_as_of[view], previous)
+        if due != discharging + seen.misfires[view]:
+            yield Violation(
+                "discharged once",
+                view,
+                f"{due} instants were due, {discharging} successes discharged one each, but"
+                f" {seen.misfires[view]} were counted as coalesced",
+            )
+
+
+def check_recorded(seen: Observations) -> Iterator[Violation]:
+    """A success and its record can't part."""
+    effects = {success.run: (success.view, success.as_of) for success in seen.successes}
+    records = {run.id: (run.view, run.as_of) for run in seen.runs if run.succeeded}
+    for run, (view, _) in effects.items():
+        if run not in records:
+            yield Violation("recorded", view, f"run {run} had an effect and has no success")
+    for run, (view, as_of) in records.items():
+        if run not in effects:
+            yield Violation("recorded", view, f"run {run} is a success without effect")
+        elif effects[run] != (view, as_of):
+            yield Violation("recorded", view, f"run {run} and its effect differ")
+
+
+def check_runs_ended(seen: Observations) -> Iterator[Violation]:
+    """No run is left open, and what failed failed for a reason that passes."""
+    for run in seen.runs:
+        if run.outcome is None:
+            yield Violation("run ended", run.view, f"run {run.id} of {run.worker} is open")
+        if run.failure is not None and not may_pass(run.failure):
+            yield Violation("run ended", run.view, f"run {run.id}: {run.failure}: {run.error}")
+
+
+def check_settled(seen: Observations) -> Iterator[Violation]:
+    """Once the killing is over, every view keeps up with its schedule."""
+    for view in seen.subjects:
+        behind = seen.ended_at - _last_as_of(seen, view)
+        if behind > SETTLED_LIMIT:
+            yield Violation("settled", view, f"in the end its as_of was {seconds(behind)} old")
+
+
+def check_forward(seen: Observations) -> Iterator[Violation]:
+    """Neither as_of nor data_as_of moves back, and data_as_of is not later than as_of."""
+    for view in seen.subjects:
+        yield from _find_backward(view, "the store", seen.successes)
+        yield from _find_backward(view, "a reader", seen.samples)
+
+
+def _find_backward(view: str, who: str, moments: Sequence[Success | Sample]) -> Iterator[Violation]:
+    history = [moment for moment in moments if moment.view == view]
+    for before, after in pairwise(history):
+        if after.as_of < before.as_of:
+            detail = f"{who} saw as_of move from {before.as_of} back to {after.as_of}"
+            yield Violation("forward", view, detail)
+        if _earlier(after.data_as_of, before.data_as_of):
+            detail = f"{who} saw data_as_of move back to {after.data_as_of}"
+            yield Violation("forward", view, detail)
+    for moment in history:
+        if moment.data_as_of is None or moment.data_as_of > moment.as_of:
+            detail = f"{who} saw data_as_of {moment.data_as_of}, as_of {moment.as_of}"
+            yield Violation("forward", view, detail)
+
+
+def check_serial(seen: Observations) -> Iterator[Violation]:
+    """No two refreshes of a view overlap: each one's snapshot sees the whole one before it."""
+    for view in seen.subjects:
+        for before, after in pairwise(_successes(seen, view)):
+            if not after.snapshot.sees(before.transaction):
+                detail = f"run {after.run} began before run {before.run} had committed"
+                yield Violation("serial", view, detail)
+
+
+def check_contents(seen: Observations) -> Iterator[Violation]:
+    """Contents are those of the last success: whole, of one refresh, and never empty."""
+    for sample in seen.samples:
+        wanted = seen.subjects[sample.view].rows
+        if sample.rows != wanted:
+            detail = f"at {sample.at} it had {sample.rows} rows instead of {wanted}"
+            yield Violation("contents", sample.view, detail)
+        if sample.made_by != {sample.refreshed_by}:
+            detail = (
+                f"at {sample.at} the last success was {sample.refreshed_by}, the contents were made"
+                f" by {sorted(sample.made_by)}"
+            )
+            yield Violation("contents", sample.view, detail)
+        if len(sample.generations) != 1:
+            detail = f"at {sample.at} it showed half a commit: {sorted(sample.generations)}"
+            yield Violation("contents", sample.view, detail)
+
+
+def check_truth(seen: Observations) -> Iterator[Violation]:
+    """Everything that was committed before data_as_of is in the contents."""
+    for sample in seen.samples:
+        commits = seen.commits[seen.subjects[sample.view].source]
+        known = bisect_right(commits, sample.data_as_of, key=lambda commit: commit.known_at)
+        if known and min(sample.generations, default=0) < commits[known - 1].generation:
+            yield Violation(
+                "truth",
+                sample.view,
+                f"at {sample.at} data_as_of was {sample.data_as_of}, but generation"
+                f" {commits[known - 1].generation}, committed by then, was not in it:"
+                f" {sorted(sample.generations)}",
+            )
+
+
+def check_upstreams(seen: Observations) -> Iterator[Violation]:
+    """What a view says of the upstream it read is what its contents show."""
+    made = {(success.view, success.as_of): success.snapshot.xmax for success in seen.successes}
+    told = {(success.view, success.as_of): success for success in seen.successes}
+    for sample in seen.samples:
+        upstream = seen.subjects[sample.view].upstream
+        success = told.get((sample.view, sample.as_of))
+        if upstream is None or success is None:
+            continue
+        read = made.get((upstream, success.upstreams_seen[upstream]))
+        if read is not None and sample.read_from != {read}:
+            yield Violation(
+                "upstreams",
+                sample.view,
+                f"run {success.run} says it read {upstream} made by {read}, its contents show"
+                f" {sorted(sample.read_from)}",
+            )
+
+
+def check_takeover(seen: Observations) -> Iterator[Violation]:
+    """What a killed daemon was at is begun by another one soon."""
+    for takeover in takeovers(seen):
+        if takeover.seconds is None or takeover.seconds > TAKEOVER_LIMIT.total_seconds():
+            took = "never" if takeover.seconds is None else f"after {takeover.seconds:.2f} s"
+            detail = f"run {takeover.lost} was killed at {takeover.killed_at}, taken over {took}"
+            yield Violation("takeover", takeover.view, detail)
+
+
+def check_orphans(seen: Observations) -> Iterator[Violation]:
+    """A dead daemon's backend gives its fence back soon."""
+    died = {kill.pid: kill.at for kill in seen.kills}
+    for holder in seen.holders:
+        if holder.pid in died and holder.at - died[holder.pid] > ORPHAN_LIMIT:
+            since = seconds(holder.at - died[holder.pid])
+            detail = f"{since} after daemon {holder.pid} died its backend held the fence"
+            yield Violation("orphans", holder.view, detail)
+
+
+RULES: tuple[Callable[[Observations], Iterator[Violation]], ...] = (
+    check_discharged_once,
+    check_recorded,
+    check_runs_ended,
+    check_settled,
+    check_forward,
+    check_serial,
+    check_contents,
+    check_truth,
+    check_upstreams,
+    check_takeover,
+    check_orphans,
+)
+
+
+def _successes(seen: Observations, view: str) -> list[Success]:
+    """A view's, in the order of their as_of."""
+    own = (success for success in seen.successes if success.view == view)
+    return sorted(own, key=lambda success: success.as_of)
+
+
+def _last_as_of(seen: Observations, view: str) -> datetime:
+    return max(
+        (success.as_of for success in _successes(seen, view)), default=seen.began_as_of[view]
+    )
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and other is not None and one < other

@@ -1,0 +1,141 @@
+"""A reader that looks at contents, state and fences all the while."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+
+from refresher.postgres.sessions import Connection, connect
+from refresher.runs import Run
+from tests.chaos.history import Holder, Sample, Snapshot, Success, pid_of
+from tests.servers import endpoint_of
+
+_LOOK_EVERY = 0.1
+
+# One statement, so that state and contents are of one snapshot.
+_LOOK: LiteralString = """
+WITH contents AS (
+    SELECT
+        'plain' AS view, count(*) AS rows, array_agg(DISTINCT made_by) AS made_by,
+        array_agg(DISTINCT generation) AS generations, '{}'::bigint[] AS read_from
+    FROM plain
+    UNION ALL
+    SELECT 'ordered', count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation), '{}'
+    FROM ordered
+    UNION ALL
+    SELECT 'slow', count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation), '{}'
+    FROM slow
+    UNION ALL
+    SELECT 'reloaded', count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation), '{}'
+    FROM reloaded
+    UNION ALL
+    SELECT
+        'through', count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation),
+        array_agg(DISTINCT read_from)
+    FROM through
+)
+SELECT
+    statement_timestamp() AS at, view, s.as_of, s.data_as_of,
+    pg_snapshot_xmax(s.watermark)::text::bigint AS refreshed_by,
+    c.rows, c.made_by, c.generations, c.read_from
+FROM refresher.state AS s
+JOIN contents AS c USING (view)
+"""
+
+_HOLDERS: LiteralString = """
+SELECT statement_timestamp() AS at, f.view, a.application_name AS application
+FROM refresher.fence AS f
+JOIN pg_locks AS l
+    ON l.locktype = 'transactionid' AND l.transactionid = f.xmax AND l.mode = 'ExclusiveLock'
+JOIN pg_stat_activity AS a ON a.pid = l.pid AND a.application_name LIKE 'refresher %%/%%/%%'
+"""
+
+
+class Observer:
+    """Looks ten times a second, as a superuser, past any pooler."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.samples: list[Sample] = []
+        self.holders: list[Holder] = []
+        self.failure: BaseException | None = None
+        self._conninfo = conninfo
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="observer")
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[None]:
+        """Look until the block ends."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with connect(endpoint_of(self._conninfo)) as connection:
+                while not self._stopping.wait(_LOOK_EVERY):
+                    self.samples.extend(map(_sample, connection.execute(_LOOK)))
+                    self.holders.extend(map(_holder, connection.execute(_HOLDERS)))
+        except psycopg.Error as failure:
+            self.failure = failure
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    sets = ("made_by", "generations", "read_from")
+    return Sample(**{**row, **{name: frozenset(row[name] or ()) for name in sets}})
+
+
+def _holder(row: dict[str, Any]) -> Holder:
+    return Holder(row["at"], row["view"], pid_of(row["application"]))
+
+
+def read_as_of(connection: Connection) -> dict[str, datetime]:
+    """Each view's as_of."""
+    rows = connection.execute("SELECT view, as_of FROM refresher.state")
+    return {row["view"]: row["as_of"] for row in rows}
+
+
+def read_misfires(connection: Connection) -> dict[str, int]:
+    """How many due instants of each view were ever counted as coalesced."""
+    rows = connection.execute("SELECT view, value FROM refresher.tally WHERE metric = 'misfires'")
+    return {row["view"]: row["value"] for row in rows}
+
+
+def read_successes(connection: Connection) -> tuple[Success, ...]:
+    """What the witness wrote down, in the order it was committed for each view."""
+    rows = connection.execute(
+        "SELECT view, run, due_at, as_of, data_as_of, watermark::text AS snapshot,"
+        " transaction::text::bigint AS transaction, taken_at, upstreams_seen"
+        " FROM witness.success ORDER BY number"
+    )
+    return tuple(
+        Success(
+            **{
+                **row,
+                "snapshot": Snapshot.parse(row["snapshot"]),
+                "upstreams_seen": {
+                    view: datetime.fromisoformat(as_of)
+                    for view, as_of in row["upstreams_seen"].items()
+                },
+            }
+        )
+        for row in rows
+    )
+
+
+def read_runs(connection: Connection, *, after: int) -> tuple[Run, ...]:
+    """All runs recorded later than one of them."""
+    rows = connection.execute("SELECT * FROM refresher.run WHERE id > %s ORDER BY id", [after])
+    return tuple(map(Run.from_row, rows))
+
+
+def read_newest_run(connection: Connection) -> int:
+    """The newest run's number."""
+    row = connection.execute("SELECT coalesce(max(id), 0) AS id FROM refresher.run").fetchone()
+    assert row is not None
+    return int(row["id"])

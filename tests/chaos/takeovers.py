@@ -1,0 +1,45 @@
+"""Who went on with what a killed daemon was at, and how soon. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from refresher.runs import Outcome, Run
+from tests.chaos.history import Kill, Observations, pid_of
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A run that was killed, and how long it took until another one of its view began."""
+
+    view: str
+    lost: int
+    killed_at: datetime
+    seconds: float | None
+    """None if none ever did."""
+
+
+def takeovers(seen: Observations) -> list[Takeover]:
+    """One for each run that a killed daemon was at."""
+    killed = {kill.pid: kill for kill in seen.kills}
+    return [
+        Takeover(run.view, run.id, kill.at, _next_start(seen, run, kill))
+        for run in seen.runs
+        if not run.succeeded
+        and (kill := killed.get(pid_of(run.worker))) is not None
+        and run.started_at <= kill.at
+        and (run.finished_at is None or run.finished_at >= kill.at)
+    ]
+
+
+def _next_start(seen: Observations, lost: Run, kill: Kill) -> float | None:
+    """Seconds until another daemon began; 0 if one had, which this one only tried as well."""
+    taken = {success.run: success.taken_at for success in seen.successes}
+    begun = [
+        taken.get(run.id, run.started_at)
+        for run in seen.runs
+        if run.view == lost.view
+        and run.worker != lost.worker
+        and (run.outcome is not Outcome.SUCCEEDED or run.id in taken)
+        and (run.finished_at is None or run.finished_at >= kill.at)
+    ]
+    return max((min(begun) - kill.at).total_seconds(), 0.0) if begun else None
