@@ -6,6 +6,7 @@ Each function raises ValueError with what is wrong and what to write instead.
 import difflib
 import ipaddress
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Literal, NamedTuple
@@ -123,7 +124,22 @@ def parse_conninfo(text: str) -> Secret:
     if not known:
         message = "is empty; write it like postgresql://user@host/database, or the word embedded"
         raise ValueError(message)
+    if _is_torn(known):
+        message = (
+            "is torn apart by a character of its user or password that a URI can't hold; write %40"
+            " for @, %2F for / and %3A for :"
+        )
+        raise ValueError(message)
     return Secret(text)
+
+
+def _is_torn(parameters: Mapping[str, object]) -> bool:
+    """Whether libpq would take a piece of a password for a host or a port, and tell it."""
+    ports = str(parameters.get("port", "")).split(",")
+    hosts = str(parameters.get("host", "")).split(",")
+    return any(port and not port.isdecimal() for port in ports) or any(
+        "@" in host and not host.startswith(("/", "@")) for host in hosts
+    )
 
 
 @cache
