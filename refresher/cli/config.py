@@ -3,15 +3,16 @@
 import click
 
 from refresher.cli import render
-from refresher.cli.parameters import Command
+from refresher.cli.parameters import Command, Group
 from refresher.config.schema import json_schema
 
 
 @click.group(
     "config",
     short_help="Tools around the configuration, such as its JSON Schema.",
+    cls=Group,
     help="Tools around the configuration.",
-    epilog="Example: refresher config schema > config.schema.json",
+    examples={"refresher config schema": "what config.yaml may hold"},
 )
 def command() -> None:
     """Tools around the configuration."""

@@ -12,7 +12,7 @@ import click
 
 from refresher import __version__
 from refresher.cli import render
-from refresher.cli.parameters import write_examples
+from refresher.cli.parameters import Group
 from refresher.errors import RefresherError
 
 _COMMANDS = {
@@ -33,16 +33,8 @@ _INTERRUPTED = 130
 _DEBUG = "REFRESHER_DEBUG"
 """Set in the environment, it shows the traceback of what was not expected."""
 
-_EXAMPLES = {
-    "refresher demo": "see it work, on a private PostgreSQL",
-    "refresher init": "a configuration to begin with",
-    "refresher apply": "create what config.yaml describes",
-    "refresher run": "the daemon",
-    "refresher run-now customer_sources": "refresh one view now",
-}
 
-
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     """A group whose commands are modules of this package, imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,10 +54,6 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        write_examples(_EXAMPLES, formatter)
-        super().format_epilog(ctx, formatter)
-
 
 @click.group(
     cls=_LazyGroup,
@@ -73,6 +61,13 @@ class _LazyGroup(click.Group):
     help="Keep PostgreSQL materialized views fresh, and prove it.",
     epilog="Exit codes: 0 done; 1 something failed; 2 invalid config or usage; 3 database"
     " unreachable; 130 interrupted.",
+    examples={
+        "refresher demo": "see it work, on a private PostgreSQL",
+        "refresher init": "a configuration to begin with",
+        "refresher apply": "create what config.yaml describes",
+        "refresher run": "the daemon",
+        "refresher run-now customer_sources": "refresh one view now",
+    },
 )
 @click.version_option(__version__, prog_name="refresher")
 @click.option(

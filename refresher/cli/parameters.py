@@ -20,14 +20,13 @@ class Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples after the options."""
+        with formatter.section("Examples"):
+            formatter.write_dl(list(self.examples.items()), col_max=50)
         super().format_epilog(ctx, formatter)
-        write_examples(self.examples, formatter)
 
 
-def write_examples(examples: Mapping[str, str], formatter: click.HelpFormatter) -> None:
-    """Write examples as a section of a help text."""
-    with formatter.section("Examples"):
-        formatter.write_dl(list(examples.items()), col_max=50)
+class Group(Command, click.Group):
+    """A group of commands whose help ends with examples."""
 
 
 class Duration(click.ParamType[timedelta]):

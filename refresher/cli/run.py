@@ -28,7 +28,7 @@ from refresher.observe.log import Level, configure_logging, log_event
         "refresher run": "JSON logs, or readable ones on a terminal",
         "refresher run --apply": "create what is missing first",
         "refresher run --drain 5m": "where refreshes take minutes",
-        "refresher run --log-format console --log-level debug": "to look closely",
+        "refresher run --log-level debug": "to look closely",
     },
 )
 @click.option("--apply", "applies", is_flag=True, help="Do first what `refresher apply` does.")

@@ -43,7 +43,7 @@ from refresher.store.state import read_median_seconds
     " cancels on the server. Exits 1 if any failed.",
     examples={
         "refresher run-now customer_sources": "refresh one view",
-        "refresher run-now --all": "all of them, in the order of their dependencies",
+        "refresher run-now --all": "all of them, each after those it reads",
         "refresher run-now customer_sources --no-wait": "let a daemon do it",
         "refresher run-now customer_sources --strategy full": "rewrite it; readers wait meanwhile",
     },

@@ -1,0 +1,130 @@
+"""`refresher run`: the real process, real signals."""
+
+import json
+import signal
+import urllib.request
+
+import pytest
+
+from tests.conftest import Database
+from tests.project import Project, gate_shut, gated, materialized
+from tests.waiting import wait_until
+
+NUMBERS = "SELECT id FROM generate_series(1, 10) AS id"
+
+
+def test_views_are_refreshed_on_schedule_and_after_their_upstreams(project: Project) -> None:
+    project.configure(
+        {
+            "numbers": materialized(NUMBERS, schedule={"every": "1s"}),
+            "doubled": materialized(
+                "SELECT id, 2 * id AS twice FROM numbers", schedule={"after": "upstream"}
+            ),
+        }
+    )
+    assert project.run("apply").code == 0
+    with project.daemon() as daemon:
+        first = daemon.wait_for_log("run.succeeded", view="numbers", trigger="schedule")
+        seen = daemon.mark()
+        second = daemon.wait_for_log("run.succeeded", view="numbers", since=seen)
+        assert second["as_of"] > second["due_at"] > first["due_at"]
+        after = daemon.wait_for_log("run.succeeded", view="doubled", trigger="upstream")
+        assert (after["rows"], after["strategy"]) == (10, "concurrent")
+        assert daemon.stop() == 0
+        assert daemon.log_events("daemon.stopped", cancelled=0)
+        assert daemon.stdout == ""
+
+
+def test_a_stopped_daemon_lets_refreshes_end(project: Project, database: Database) -> None:
+    project.configure({"slow": gated(schedule="manual")})
+    assert project.run("apply").code == 0
+    with database.connect() as keeper, project.daemon() as daemon:
+        with gate_shut(keeper):
+            assert project.run("run-now", "slow", "--no-wait").code == 0
+            daemon.wait_for_log("run.started", view="slow")
+            daemon.signal(signal.SIGTERM)
+            assert daemon.wait_for_log("daemon.stopping")["running"] == 1
+        assert daemon.wait() == 0
+        assert daemon.log_events("run.succeeded", view="slow")
+        assert daemon.log_events("daemon.stopped", cancelled=0)
+
+
+@pytest.mark.parametrize("hurry", ["twice", "no drain"])
+def test_a_refresh_that_may_not_end_is_cancelled_and_recorded(
+    project: Project, database: Database, hurry: str
+) -> None:
+    project.configure({"slow": gated(schedule="manual")})
+    assert project.run("apply").code == 0
+    options = ["--drain", "0s"] if hurry == "no drain" else []
+    with database.connect() as keeper, project.daemon(*options) as daemon, gate_shut(keeper):
+        assert project.run("run-now", "slow", "--no-wait").code == 0
+        daemon.wait_for_log("run.started", view="slow")
+        daemon.signal(signal.SIGTERM)
+        daemon.wait_for_log("daemon.stopping")
+        if hurry == "twice":
+            daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert daemon.log_events("run.cancelled", view="slow")
+        assert daemon.log_events("daemon.stopped", cancelled=1)
+    (run,) = project.run("history", "slow", "--limit", "1", "--json").json()
+    assert run["outcome"] == "cancelled"
+    assert run["finished_at"] is not None
+
+
+@pytest.mark.parametrize("how", ["SIGHUP", "a changed file"])
+def test_a_new_configuration_is_followed(project: Project, how: str) -> None:
+    project.configure({"numbers": materialized(NUMBERS, schedule="manual")})
+    assert project.run("apply").code == 0
+    with project.daemon() as daemon:
+        daemon.wait_for_log("database.up")
+        project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
+        if how == "SIGHUP":
+            daemon.signal(signal.SIGHUP)
+        daemon.wait_for_log("config.reloaded", views=1)
+        daemon.wait_for_log("run.succeeded", view="numbers")
+        assert daemon.stop() == 0
+
+
+def test_an_invalid_configuration_leaves_the_old_one_in_force(project: Project) -> None:
+    project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
+    assert project.run("apply").code == 0
+    config = project.folder / "config.yaml"
+    with project.daemon() as daemon:
+        daemon.wait_for_log("run.succeeded", view="numbers")
+        valid = config.read_text()
+        config.write_text(valid.replace("schedule", "shedule"))
+        rejected = daemon.wait_for_log("config.rejected")
+        assert "did you mean schedule?" in rejected["error"]
+        daemon.wait_for_log("run.succeeded", view="numbers", since=daemon.mark())
+        assert "refresher_config_last_reload_successful 0.0" in get(
+            daemon_url(daemon.logs), "/metrics"
+        )
+        config.write_text(valid)
+        daemon.wait_for_log("config.reloaded")
+        assert daemon.stop() == 0
+
+
+def test_health_is_told_over_http(project: Project) -> None:
+    project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
+    assert project.run("apply").code == 0
+    with project.daemon() as daemon:
+        daemon.wait_for_log("run.succeeded", view="numbers")
+        url = daemon_url(daemon.logs)
+        assert json.loads(get(url, "/healthz"))["ok"] is True
+        wait_until(lambda: json.loads(get(url, "/readyz"))["ok"], what="readiness")
+        metric = 'refresher_view_populated{database="crm",view="numbers"} 1.0'
+        wait_until(lambda: metric in get(url, "/metrics"), what=metric)
+        assert daemon.stop() == 0
+
+
+def daemon_url(logs: list[dict[str, str]]) -> str:
+    return next(event["listen"] for event in logs if event["event"] == "daemon.started")
+
+
+def get(url: str, path: str) -> str:
+    try:
+        with urllib.request.urlopen(url + path, timeout=10) as response:  # noqa: S310 - our own
+            return str(response.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
