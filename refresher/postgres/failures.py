@@ -4,6 +4,8 @@ Source: postgresql.org/docs, Appendix A "PostgreSQL Error Codes". A failed conne
 killed backend carry no SQLSTATE at all (found by experiment, psycopg 3.3).
 """
 
+import re
+
 import psycopg
 
 from refresher.errors import FailureReason
@@ -56,12 +58,42 @@ def breaks_connection(error: psycopg.Error) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line, without the query text that libpq may append.
+    """An error in one printable line, without the query text that libpq may append.
 
     A row in the message's DETAIL is business data; only the primary message and the hint are kept.
     """
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
-        hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
-        return f"{error.diag.message_primary}{hint}"
+        notes = filter(None, (error.diag.message_hint, _unqualified_names(error)))
+        return _one_line(" ".join((error.diag.message_primary, *(f"({note})" for note in notes))))
     text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    return _one_line(text.splitlines()[0]) if text else type(error).__name__
+
+
+_MISSING = frozenset({"3F000", "42704", "42883", "42P01"})
+_IN_FUNCTION = re.compile(r'\bfunction ("[^"]+"|[^"\s(]+)')
+
+
+def _unqualified_names(error: psycopg.Error) -> str | None:
+    """What to do where a function can't find what it names.
+
+    From PostgreSQL 17 on REFRESH and CREATE INDEX look names up in pg_catalog and pg_temp only
+    (its release notes, "Migration to Version 17").
+    """
+    found = _IN_FUNCTION.search(error.diag.context or "")
+    if found is None or error.sqlstate not in _MISSING:
+        return None
+    function = found[1].strip('"')
+    return (
+        f"in function {function}; PostgreSQL 17 and newer refresh and index with nothing but"
+        " pg_catalog on the search_path: write schemas before the names in it, or"
+        f" ALTER FUNCTION {function} SET search_path"
+    )
+
+
+_LONGEST = 1000
+
+
+def _one_line(text: str) -> str:
+    """Text of a server or of a user's function as it can be logged, stored and shown anywhere."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

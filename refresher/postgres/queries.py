@@ -40,12 +40,22 @@ class Queries:
         Raises:
             KeyError: if there is no such query, or it differs between majors.
         """
-        (variant,) = self._variants[name]
-        return variant.text
+        match self._variants[name]:
+            case [_Variant(major=0, text=text)]:
+                return text
+        message = f"{name} differs between majors; ask for it with on()"
+        raise KeyError(message)
 
     def on(self, name: str, major: int) -> sql.SQL:
-        """The query as a server of this major can run it."""
+        """The query as a server of this major can run it.
+
+        Raises:
+            KeyError: if there is no such query, or none for a server so old.
+        """
         able = [variant for variant in self._variants[name] if variant.major <= major]
+        if not able:
+            message = f"{name} has no text for PostgreSQL {major}"
+            raise KeyError(message)
         return max(able, key=lambda variant: variant.major).text
 
     def names(self) -> frozenset[str]:

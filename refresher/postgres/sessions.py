@@ -16,11 +16,13 @@ from psycopg.rows import DictRow, dict_row
 from refresher.errors import UnreachableError
 from refresher.postgres import identifiers
 from refresher.postgres.failures import describe
+from refresher.postgres.queries import load_queries
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
 
 OLDEST_MAJOR = 14
 
+_QUERIES = load_queries("refresher.postgres", "sessions.sql")
 _CONNECT_SECONDS = 5
 # A client that vanished behind a dead network must lose its locks soon: keepalives notice the
 # network, the check interval makes a busy backend look (either alone does not; by experiment).
@@ -67,6 +69,10 @@ def connect(endpoint: Endpoint, *, application: str = "refresher") -> Connection
     except psycopg.Error as error:
         message = f"can't connect to database {endpoint.alias!r}: {describe(error)}"
         raise UnreachableError(message) from error
+    # What `transaction()` begins with, so that no default of the role or the database applies:
+    # under REPEATABLE READ whoever waits for a lock goes on with what stood before the wait.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    connection.read_only = False
     try:
         _require_usable(endpoint, connection)
     except BaseException:
@@ -83,7 +89,7 @@ def _require_usable(endpoint: Endpoint, connection: Connection) -> None:
         )
         raise UnreachableError(message)
     try:
-        row = connection.execute("SELECT pg_is_in_recovery() AS replica").fetchone()
+        row = connection.execute(_QUERIES["usability"]).fetchone()
     except psycopg.Error as error:
         message = f"database {endpoint.alias!r} does not answer: {describe(error)}"
         raise UnreachableError(message) from error
@@ -91,6 +97,13 @@ def _require_usable(endpoint: Endpoint, connection: Connection) -> None:
         message = (
             f"database {endpoint.alias!r} is a read-only replica; point its conninfo at the primary"
             " (several hosts: add target_session_attrs=read-write)"
+        )
+        raise UnreachableError(message)
+    if row["read_only"]:
+        message = (
+            f"the role {connection.info.user!r} may only read in database {endpoint.alias!r}:"
+            " default_transaction_read_only is on; ALTER ROLE … SET default_transaction_read_only"
+            " = off"
         )
         raise UnreachableError(message)
 
@@ -104,7 +117,7 @@ def detects_disconnects(connection: Connection) -> bool:
     """Whether the server can notice a vanished client; some platforms can't and raise."""
     try:
         with connection.transaction(force_rollback=True):
-            connection.execute("SET LOCAL client_connection_check_interval = '1s'")
+            connection.execute(_QUERIES["watch_client"])
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege):
         return False
     return True

@@ -1,0 +1,146 @@
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from refresher.errors import UnreachableError
+from refresher.postgres import sessions
+from tests.conftest import Database
+from tests.servers import endpoint_of
+from tests.waiting import wait_until
+
+HOUR = timedelta(hours=1)
+GUARDED = "hunter2"
+
+
+@pytest.fixture
+def refused_port() -> Iterator[int]:
+    """A port that is taken and that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def set_for_role(connection: sessions.Connection, role: str, setting: str, value: str) -> None:
+    connection.execute(
+        sql.SQL("ALTER ROLE {} SET {} = {}").format(
+            sql.Identifier(role), sql.Identifier(setting), sql.Literal(value)
+        )
+    )
+
+
+def one(connection: sessions.Connection, query: str) -> object:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    (value,) = row.values()
+    return value
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_roles_default_isolation_does_not_apply(
+    bare_database: Database, make_role: Callable[..., str], level: str
+) -> None:
+    role = make_role("strict")
+    with bare_database.connect() as admin:
+        set_for_role(admin, role, "default_transaction_isolation", level)
+
+    with bare_database.connect_as(role) as connection, connection.transaction():
+        assert one(connection, "SHOW default_transaction_isolation") == level
+        assert one(connection, "SHOW transaction_isolation") == "read committed"
+
+
+def test_a_role_that_may_only_read_is_told_so(
+    bare_database: Database, make_role: Callable[..., str]
+) -> None:
+    role = make_role("reader")
+    with bare_database.connect() as admin:
+        set_for_role(admin, role, "default_transaction_read_only", "on")
+
+    with pytest.raises(UnreachableError, match="ALTER ROLE … SET default_transaction_read_only"):
+        bare_database.connect_as(role)
+
+
+def test_nobody_listening_is_one_line_without_the_password(refused_port: int) -> None:
+    conninfo = f"host=127.0.0.1 port={refused_port} user=u password={GUARDED} dbname=d"
+
+    with pytest.raises(UnreachableError) as caught:
+        sessions.connect(endpoint_of(conninfo))
+
+    told = str(caught.value)
+    assert told.startswith("can't connect to database 'crm': ")
+    assert "refused" in told
+    assert "\n" not in told
+    assert GUARDED not in told
+
+
+def test_a_refused_login_is_told(bare_database: Database) -> None:
+    conninfo = make_conninfo(bare_database.conninfo, user="nobody_here", password=GUARDED)
+
+    with pytest.raises(UnreachableError, match='"nobody_here"') as caught:
+        sessions.connect(endpoint_of(conninfo))
+
+    assert GUARDED not in str(caught.value)
+
+
+def test_an_endpoint_shows_no_secret(bare_database: Database) -> None:
+    endpoint = endpoint_of(make_conninfo(bare_database.conninfo, password=GUARDED))
+
+    assert GUARDED not in repr(endpoint)
+
+
+def test_this_server_notices_a_vanished_client(bare_database: Database) -> None:
+    with bare_database.connect() as connection:
+        assert sessions.detects_disconnects(connection)
+        assert one(connection, "SHOW client_connection_check_interval") == "0"
+
+
+def test_local_settings_end_with_their_transaction_and_take_no_snapshot(
+    bare_database: Database,
+) -> None:
+    settings = sessions.local_settings(
+        {"work_mem": "1MB", "my.own": "it's"}, statement=HOUR, lock=HOUR, checks_client=True
+    )
+    with bare_database.connect() as connection:
+        connection.execute(sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ; {}").format(settings))
+        # Refused once a snapshot has been taken.
+        connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        inside = [one(connection, f"SHOW {name}") for name in ("work_mem", "my.own")]
+        timeout = one(connection, "SHOW statement_timeout")
+        connection.execute("ROLLBACK")
+
+        assert inside == ["1MB", "it's"]
+        assert timeout == "1h"
+        assert one(connection, "SHOW work_mem") != "1MB"
+        assert one(connection, "SHOW statement_timeout") == "0"
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        (timedelta(seconds=5), "5000ms"),
+        (timedelta(milliseconds=300), "300ms"),
+        (timedelta(microseconds=1), "1ms"),
+        (timedelta(), "1ms"),
+    ],
+)
+def test_a_timeout_is_never_none(duration: timedelta, text: str) -> None:
+    assert sessions.milliseconds(duration) == text
+
+
+def test_a_refusal_within_the_connection_closes_it(
+    bare_database: Database, make_role: Callable[..., str]
+) -> None:
+    role = make_role("reader")
+    with bare_database.connect() as admin:
+        set_for_role(admin, role, "default_transaction_read_only", "on")
+        with pytest.raises(UnreachableError):
+            bare_database.connect_as(role)
+
+        left = sql.SQL("SELECT count(*) FROM pg_stat_activity WHERE usename = {}").format(
+            sql.Literal(role)
+        )
+        with bare_database.connect() as watcher:
+            wait_until(lambda: one(watcher, left.as_string()) == 0)
