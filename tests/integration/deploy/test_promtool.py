@@ -1,0 +1,33 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+PROMETHEUS = Path(__file__).parents[3] / "deploy" / "prometheus"
+
+
+def promtool(*arguments: str) -> str:
+    """What promtool says; it must say that all is well."""
+    executable = shutil.which("promtool")
+    assert executable, "promtool is missing: apt-get install prometheus"
+    done = subprocess.run(
+        [executable, *arguments],
+        cwd=PROMETHEUS,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_the_rules_are_valid() -> None:
+    assert "SUCCESS: 17 rules found" in promtool("check", "rules", "rules.yaml")
+
+
+def test_the_alerts_fire_when_they_should() -> None:
+    assert "SUCCESS" in promtool("test", "rules", "rules_test.yaml")
+
+
+def test_the_example_of_a_scrape_is_valid() -> None:
+    assert "is valid prometheus config file" in promtool("check", "config", "prometheus.yaml")
