@@ -152,6 +152,7 @@ def test_a_session_leaves_refreshers_own_settings_alone(project: Project, settin
         "host=x pasword=hunter2",
         "hunter2",
         "postgresql://u:%zz@h/",
+        "postgresql://u:p@hunter2@h/d",
         "{password: hunter2}",
         "[hunter2]",
         "'host=x password=''hunter2'",
