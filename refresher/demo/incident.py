@@ -26,6 +26,14 @@ class Reading:
     sqlstate: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """How the list reads: its first page as the API, and its count as people see it."""
+
+    page: Reading
+    count: Reading
+
+
 def create_view(owner: Secret) -> None:
     """Create customers_crm_v as it was before the fix."""
     _execute(owner, packaged("incident.sql"))

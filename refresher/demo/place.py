@@ -7,7 +7,7 @@ carries a mark, so that a later demo recognises and removes what a killed one le
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -15,8 +15,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from refresher.config.model import Secret
+from refresher.demo.interrupts import postponed
 from refresher.demo.packaged import packaged
-from refresher.errors import RefresherError
+from refresher.errors import RefresherError, UnreachableError
 from refresher.postgres.failures import describe
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, Endpoint, connect
@@ -25,6 +26,9 @@ DATABASE = "refresher_demo"
 AUTHENTICATOR = "authenticator"
 SERVICE_ROLE = "service_role"
 ROLES = (AUTHENTICATOR, SERVICE_ROLE)
+
+_COMMON_DATABASE = "postgres"
+"""The one that servers have for what belongs to no database (postgresql.org/docs, "initdb")."""
 
 _QUERIES = load_queries("refresher.demo", "place.sql")
 _MARK = "made by refresher demo, which may remove it"
@@ -81,14 +85,14 @@ def own_place(server: Secret, *, keep: bool) -> Iterator[Place]:
     with ExitStack() as stack:
         with connect(_endpoint(server)) as admin:
             _require_privileges(admin)
-            _clear(admin)
-            _create_roles(admin, password)
-            # Whoever made the roles owns the place: from here on it is ours to remove.
-            if not keep:
-                stack.callback(_remove, server)
-            _create_database(admin)
-        # Held to the end: it tells another demo that this one is alive.
-        stack.enter_context(connect(_endpoint(place.owner)))
+            stack.enter_context(_alone(server, parameters))
+            with postponed():
+                _clear(admin)
+                _create_roles(admin, password)
+                # Whoever made the roles owns the place: from here on it is ours to remove.
+                if not keep:
+                    stack.callback(_remove, server)
+                _create_database(admin)
         _require_logins(place)
         yield place
 
@@ -119,6 +123,32 @@ def _require_privileges(admin: Connection) -> None:
             " with CREATEDB and CREATEROLE, or leave --database-url out for a private PostgreSQL"
         )
         raise RefusedError(message)
+
+
+@contextmanager
+def _alone(server: Secret, parameters: Mapping[str, str | int | None]) -> Iterator[None]:
+    """Be the only demo on this server.
+
+    Locks count within one database, so it is taken in one that all demos find; and in an open
+    transaction, since through a transaction pooler a session's lock would be anybody's.
+    """
+    common = Secret(make_conninfo("", **{**parameters, "dbname": _COMMON_DATABASE}))
+    try:
+        holder = connect(_endpoint(common))
+    except UnreachableError:
+        holder = connect(_endpoint(server))
+    try:
+        holder.execute(_QUERIES["begin_alone"])
+        row = holder.execute(_QUERIES["lock_others_out"]).fetchone()
+        if not (row and row["alone"]):
+            message = "another demo runs on this server; end it first, or name another server"
+            raise RefusedError(message)
+        yield
+    finally:
+        # If the server took the lock away with it, nothing is left to give back.
+        with suppress(psycopg.Error):
+            holder.execute(_QUERIES["rollback"])
+        holder.close()
 
 
 def _clear(admin: Connection) -> None:
@@ -182,8 +212,16 @@ def _require_logins(place: Place) -> None:
 
 
 def _remove(server: Secret) -> None:
-    with connect(_endpoint(server)) as admin:
-        _drop(admin)
+    try:
+        with postponed(), connect(_endpoint(server)) as admin:
+            _drop(admin)
+    except (psycopg.Error, UnreachableError) as error:
+        message = (
+            f"the demo can't remove its database {DATABASE} and its roles {' and '.join(ROLES)}"
+            f" ({describe(error)}); the next demo on this server will, or drop them yourself"
+        )
+        kind = UnreachableError if isinstance(error, UnreachableError) else RefresherError
+        raise kind(message) from error
 
 
 def _drop(admin: Connection) -> None:

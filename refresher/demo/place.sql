@@ -23,3 +23,15 @@ SELECT
     EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.usesysid = r.oid)
 FROM pg_catalog.pg_roles AS r
 WHERE r.rolname = ANY (%(roles)s)
+
+-- name: begin_alone
+-- description: The transaction that holds the lock: idle for as long as somebody watches the demo.
+BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0
+
+-- name: lock_others_out
+-- description: Whether this is the only demo that took the lock; it is held from here on.
+SELECT pg_try_advisory_xact_lock(hashtextextended('refresher demo', 0)) AS alone
+
+-- name: rollback
+-- description: Give the lock back.
+ROLLBACK

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import psycopg
@@ -14,7 +14,7 @@ _QUERIES = load_queries("refresher.demo", "writer.sql")
 
 
 class Writer:
-    """Places orders in a thread of its own until it is stopped or the database goes away."""
+    """Places orders in a thread of its own; while the database is away it tries again."""
 
     def __init__(self, owner: Secret, *, customers: int, pause: timedelta) -> None:
         self.orders = 0
@@ -23,28 +23,36 @@ class Writer:
         self._customers = customers
         self._pause = pause
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="demo writer")
 
     @contextmanager
-    def running(self) -> Iterator["Writer"]:
-        """Write until the block ends."""
-        self._thread.start()
+    def running(self) -> Iterator[None]:
+        """Write until the block ends; the first order is committed when it begins.
+
+        Raises:
+            psycopg.Error: that one could not be placed.
+        """
+        with self._connect() as connection:
+            self._place_order(connection)
+        thread = threading.Thread(target=self._run, name="demo writer")
+        thread.start()
         try:
-            yield self
+            yield
         finally:
             self._stop.set()
-            self._thread.join()
+            thread.join()
 
     def _run(self) -> None:
-        try:
-            with psycopg.connect(
-                self._owner.reveal(), autocommit=True, prepare_threshold=None
-            ) as connection:
+        # What is wrong with the database the daemon shows; here it only has to come back.
+        while not self._stop.wait(self._pause.total_seconds()):
+            with suppress(psycopg.Error), self._connect() as connection:
+                self._place_order(connection)
                 while not self._stop.wait(self._pause.total_seconds()):
                     self._place_order(connection)
-        except psycopg.OperationalError:
-            # The daemon shows that the database is gone, and by whom it is noticed matters little.
-            return
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            self._owner.reveal(), autocommit=True, prepare_threshold=None, connect_timeout=5
+        )
 
     def _place_order(self, connection: psycopg.Connection) -> None:
         number = self.orders + 1
