@@ -8,7 +8,7 @@ one, is pending as before. Nor does a run count that is still at work; ask only 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, assert_never
 
 from refresher.config.model import Retry
@@ -112,5 +112,5 @@ def _wait(retry: Retry, view: str, due_at: datetime, failed: int) -> timedelta:
         if wait >= retry.max_backoff:
             break
         wait *= 2
-    spread = 750 + stable_number(view, due_at.isoformat(), str(failed)) % 500
+    spread = 750 + stable_number(view, due_at.astimezone(UTC).isoformat(), str(failed)) % 500
     return min(wait, retry.max_backoff) * spread // 1000

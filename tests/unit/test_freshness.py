@@ -1,0 +1,190 @@
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, Schedule
+from refresher.freshness import (
+    SLACK,
+    State,
+    data_as_of,
+    effective_max_staleness,
+    longest_gap,
+    plain_data_as_of,
+    staleness,
+    state,
+)
+from refresher.graph import Graph
+from refresher.schedule import instants
+from tests.unit.builders import DAY, HOUR, MINUTE, NOON, crons, everies, moments, view
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "upstreams", "expected"),
+    [
+        (NOON, [], NOON),
+        (NOON, [NOON - HOUR, NOON - MINUTE], NOON - HOUR),
+        (NOON, [NOON + HOUR], NOON),
+        (NOON, [NOON, None], None),
+        (None, [NOON], None),
+    ],
+)
+def test_contents_are_as_old_as_the_oldest_they_come_from(
+    as_of: datetime | None, upstreams: list[datetime | None], expected: datetime | None
+) -> None:
+    assert data_as_of(as_of, upstreams) == expected
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "expected"),
+    [([], NOON), ([NOON - HOUR, NOON - MINUTE], NOON - HOUR), ([NOON - HOUR, None], None)],
+)
+def test_a_plain_view_is_as_old_as_its_oldest_upstream(
+    upstreams: list[datetime | None], expected: datetime | None
+) -> None:
+    assert plain_data_as_of(upstreams, NOON) == expected
+
+
+def test_staleness_is_never_negative_and_may_be_unknown() -> None:
+    assert staleness(NOON - MINUTE, NOON) == MINUTE
+    assert staleness(NOON + MINUTE, NOON) == timedelta()
+    assert staleness(None, NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("age", "target_lag", "max_staleness", "expected"),
+    [
+        (None, MINUTE, HOUR, State.UNKNOWN),
+        (timedelta(), timedelta(), timedelta(), State.FRESH),
+        (MINUTE, MINUTE, HOUR, State.FRESH),
+        (MINUTE + timedelta.resolution, MINUTE, HOUR, State.LATE),
+        (HOUR, MINUTE, HOUR, State.LATE),
+        (HOUR + timedelta.resolution, MINUTE, HOUR, State.STALE),
+        (DAY, None, None, State.FRESH),
+        (DAY, None, HOUR, State.STALE),
+        (HOUR, 2 * HOUR, MINUTE, State.STALE),
+    ],
+)
+def test_a_limit_is_exceeded_only_beyond_it(
+    age: timedelta | None,
+    target_lag: timedelta | None,
+    max_staleness: timedelta | None,
+    expected: State,
+) -> None:
+    assert state(age, target_lag, max_staleness) is expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "gap"),
+    [
+        (Every(every=HOUR), HOUR),
+        (Every(every=HOUR, jitter=MINUTE), HOUR + MINUTE),
+        (Cron(cron="0 3 * * *", timezone=AMSTERDAM, jitter=MINUTE), 25 * HOUR + MINUTE),
+        (Cron(cron="0 0 31 2 *", timezone=AMSTERDAM), None),
+        (AfterUpstream(), timedelta()),
+        (AfterUpstream(jitter=MINUTE), MINUTE),
+        (Manual(), None),
+    ],
+)
+def test_the_longest_gap_of_a_schedule(schedule: Schedule, gap: timedelta | None) -> None:
+    assert longest_gap(schedule) == gap
+
+
+@given(schedule=st.one_of(everies(), crons()), after=moments(2024, 2040))
+def test_no_two_instants_are_further_apart_than_the_longest_gap(
+    schedule: Every | Cron, after: datetime
+) -> None:
+    sooner = instants.next_after(schedule, "v", after)
+    assert sooner is not None
+    later = instants.next_after(schedule, "v", sooner)
+    longest = longest_gap(schedule)
+    assert later is not None
+    assert longest is not None
+    assert later - sooner <= longest
+
+
+def limits(
+    reads: dict[str, str], **views: Schedule | dict[str, Any]
+) -> dict[str, timedelta | None]:
+    """Limits of a graph; a view is given by its schedule, or by its fields."""
+    built = {
+        name: view(name, **fields) if isinstance(fields, dict) else view(name, schedule=fields)
+        for name, fields in views.items()
+    }
+    refreshed = frozenset(name for name, each in built.items() if each.refreshed)
+    edges = {name: frozenset(reads.get(name, "")) for name in built}
+    return effective_max_staleness(built, Graph(edges, refreshed))
+
+
+PLAIN: dict[str, Any] = {"kind": Kind.VIEW}
+
+
+def test_two_gaps_and_some_slack() -> None:
+    assert limits({}, a=Every(every=HOUR)) == {"a": 2 * HOUR + 10 * MINUTE}
+
+
+def test_what_is_configured_stands() -> None:
+    found = limits(
+        {"c": "ab"},
+        a={"max_staleness": HOUR},
+        b={"max_staleness": None, "schedule": Every(every=HOUR)},
+        c={"max_staleness": MINUTE, "schedule": AfterUpstream()},
+    )
+    assert found == {"a": HOUR, "b": None, "c": MINUTE}
+
+
+def test_a_view_can_be_no_fresher_than_what_it_reads() -> None:
+    found = limits({"b": "a"}, a=Every(every=DAY), b=Every(every=HOUR))
+    assert found["b"] == (2 * DAY + SLACK) + HOUR + SLACK
+
+
+def test_a_slow_view_is_judged_by_its_own_schedule() -> None:
+    found = limits({"b": "a"}, a=Every(every=HOUR), b=Every(every=DAY))
+    assert found["b"] == 2 * DAY + SLACK
+
+
+def test_after_upstream_adds_only_slack() -> None:
+    found = limits({"b": "a", "c": "b"}, a=Every(every=HOUR), b=AfterUpstream(), c=AfterUpstream())
+    assert found["b"] == 2 * HOUR + 2 * SLACK
+    assert found["c"] == 2 * HOUR + 3 * SLACK
+
+
+def test_a_plain_view_takes_the_largest_of_what_it_shows() -> None:
+    found = limits({"v": "pa", "p": "b"}, a=Every(every=HOUR), b=Every(every=DAY), p=PLAIN, v=PLAIN)
+    assert found["v"] == found["p"] == found["b"] == 2 * DAY + SLACK
+
+
+@pytest.mark.parametrize(
+    ("reads", "views"),
+    [
+        ({}, {"v": Manual()}),
+        ({}, {"v": PLAIN}),
+        ({}, {"v": AfterUpstream()}),
+        ({}, {"v": Cron(cron="0 0 31 2 *", timezone=AMSTERDAM)}),
+        ({"v": "a"}, {"a": Manual(), "v": Every(every=HOUR)}),
+        ({"v": "ab"}, {"a": Every(every=HOUR), "b": {"max_staleness": None}, "v": PLAIN}),
+        ({"v": "p", "p": "a"}, {"a": Manual(), "p": PLAIN, "v": AfterUpstream()}),
+    ],
+)
+def test_where_nothing_bounds_staleness_there_is_no_limit(
+    reads: dict[str, str], views: dict[str, Schedule | dict[str, Any]]
+) -> None:
+    assert limits(reads, **views)["v"] is None
+
+
+schedules = st.one_of(everies(), st.just(AfterUpstream()), st.just(Manual()))
+
+
+@given(st.lists(schedules, min_size=4, max_size=4), st.booleans())
+def test_a_derived_limit_grows_downstream(drawn: list[Schedule], plain: bool) -> None:  # noqa: FBT001 - drawn
+    a, b, c, d = drawn
+    last: Any = PLAIN if plain else d
+    found = limits({"c": "ab", "d": "c"}, a=a, b=b, c=c, d=last)
+    for below, above in (("c", "a"), ("c", "b"), ("d", "c")):
+        lower, upper = found[below], found[above]
+        assert lower is None or (upper is not None and upper <= lower)
