@@ -1,7 +1,7 @@
 """Who reads whom among managed views. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
@@ -21,6 +21,9 @@ class Graph:
     """View → its direct upstreams, those behind plain views that are not managed included."""
     refreshed: frozenset[str]
     """The views that have contents of their own to refresh."""
+    unmanaged: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """View → the materialized views it reads that are none of these, by relation; those behind
+    plain views that are not managed included."""
 
     def upstreams(self, view: str) -> tuple[str, ...]:
         """The views it reads, by name."""
@@ -40,18 +43,25 @@ class Graph:
 
     def refreshed_upstreams(self, view: str) -> tuple[str, ...]:
         """The nearest refreshed views above it, by name: those reached through plain ones only."""
-        found, seen = set(), {view}
-        waiting = list(self.reads.get(view, ()))
+        read = {name for plain in self._seen_through(view) for name in self.reads.get(plain, ())}
+        return tuple(sorted((read & self.refreshed) - {view}))
+
+    def unmanaged_upstreams(self, view: str) -> tuple[str, ...]:
+        """The nearest materialized views above it that nobody here refreshes, by relation.
+
+        Nothing tells how old their contents are.
+        """
+        seen = self._seen_through(view)
+        return tuple(sorted({name for plain in seen for name in self.unmanaged.get(plain, ())}))
+
+    def _seen_through(self, view: str) -> set[str]:
+        """The view itself, and the plain views it reads through plain ones only."""
+        seen, waiting = {view}, [view]
         while waiting:
-            name = waiting.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            if name in self.refreshed:
-                found.add(name)
-            else:
-                waiting.extend(self.reads.get(name, ()))
-        return tuple(sorted(found))
+            read = set(self.reads.get(waiting.pop(), ())) - self.refreshed - seen
+            seen |= read
+            waiting.extend(read)
+        return seen
 
     def order(self, names: Collection[str] | None = None) -> tuple[str, ...]:
         """These views, or all, each after everything it reads; by name where that leaves a choice.

@@ -1,7 +1,8 @@
 """Reading the catalog into values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from refresher.catalog.model import Source, Target
 from refresher.config.model import Kind, View
@@ -69,30 +70,68 @@ def read_standing(connection: Connection, views: Mapping[str, View]) -> dict[str
     return {row.pop("view"): Standing(**row) for row in rows}
 
 
-def read_graph(connection: Connection, views: Mapping[str, View]) -> Graph:
-    """Who reads whom among these views, also through plain views that refresher does not manage."""
-    names = {standing.oid: name for name, standing in read_standing(connection, views).items()}
-    reads: dict[int, set[int]] = {}
+def read_graph(
+    connection: Connection,
+    views: Mapping[str, View],
+    *,
+    simulated: Mapping[str, int] = MappingProxyType({}),
+) -> Graph:
+    """Who reads whom among these views, also through plain views that refresher does not manage.
+
+    A relation of another kind than its view's is none of them: nobody refreshes it.
+
+    Args:
+        connection: where they are.
+        views: the managed views.
+        simulated: OIDs of relations that tell what a view would read, instead of what stands.
+    """
+    standing = {
+        name: each.oid
+        for name, each in read_standing(connection, views).items()
+        if each.relation_kind == RELATION_KINDS[views[name].kind]
+    }
+    names = {oid: name for oids in (standing, simulated) for name, oid in oids.items()}
+    reads: dict[int, list[_Read]] = {}
     for row in connection.execute(_QUERIES["reads"]):
-        reads.setdefault(row["reader"], set()).add(row["read"])
+        relation = RelationName(row["schema"], row["name"])
+        read = _Read(row["read"], relation if row["materialized"] else None)
+        reads.setdefault(row["reader"], []).append(read)
     edges = {name: frozenset[str]() for name in views}
-    for oid, name in names.items():
-        edges[name] = frozenset(_managed_reads(oid, reads, names))
+    unmanaged = {}
+    for name, oid in {**standing, **simulated}.items():
+        edges[name], others = _managed_reads(oid, reads, names)
+        if others:
+            unmanaged[name] = others
     refreshed = frozenset(name for name, view in views.items() if view.refreshed)
-    return Graph(edges, refreshed)
+    return Graph(edges, refreshed, unmanaged)
 
 
-def _managed_reads(oid: int, reads: Mapping[int, set[int]], names: Mapping[int, str]) -> set[str]:
-    found: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A view that another one reads."""
+
+    oid: int
+    materialized: RelationName | None
+    """Its name if it has contents of its own."""
+
+
+def _managed_reads(
+    oid: int, reads: Mapping[int, Sequence[_Read]], names: Mapping[int, str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The managed views that one reads, and the materialized ones that are not."""
+    managed: set[str] = set()
+    unmanaged: set[str] = set()
     seen = {oid}
     waiting = list(reads.get(oid, ()))
     while waiting:
         read = waiting.pop()
-        if read in seen:
+        if read.oid in seen:
             continue
-        seen.add(read)
-        if read in names:
-            found.add(names[read])
+        seen.add(read.oid)
+        if read.oid in names:
+            managed.add(names[read.oid])
+        elif read.materialized is not None:
+            unmanaged.add(str(read.materialized))
         else:
-            waiting.extend(reads.get(read, ()))
-    return found
+            waiting.extend(reads.get(read.oid, ()))
+    return frozenset(managed), frozenset(unmanaged)

@@ -97,7 +97,10 @@ SELECT
     (SELECT coalesce(jsonb_object_agg(u.name, u.as_of), '{}') FROM upstream AS u) AS upstreams_seen,
     (
         SELECT CASE
-            WHEN coalesce(bool_and(u.data_as_of IS NOT NULL), true)
+            WHEN coalesce(bool_and(u.data_as_of IS NOT NULL), true) AND NOT EXISTS (
+                SELECT FROM refresher.view AS v
+                WHERE v.name = %(view)s AND cardinality(v.unmanaged) > 0
+            )
             THEN least(transaction_timestamp(), min(u.data_as_of))
         END
         FROM upstream AS u

@@ -1,6 +1,7 @@
 """Bringing the `refresher` schema to this version: numbered files, run once each, in order."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -8,9 +9,13 @@ import psycopg
 from psycopg import sql
 
 from refresher.errors import StoreError
-from refresher.postgres.failures import describe
+from refresher.names import quoted
+from refresher.postgres import identifiers
+from refresher.postgres.failures import breaks_connection, describe
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
+
+_QUERIES = load_queries("refresher.store", "migrate.sql")
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -38,32 +43,64 @@ def migrate(connection: Connection) -> tuple[Migration, ...]:
     """Create or upgrade the store; returns what was run. Safe when several processes start at once.
 
     A store that is current is only read, so that a role without CREATE on the database can work.
+    So can one that somebody made a schema `refresher` for.
 
     Raises:
-        StoreError: the store is newer than this version, or the role may not create it.
+        StoreError: the store is newer than this version, or PostgreSQL refuses to change it.
+        psycopg.Error: the database went away.
     """
     known = migrations()
     if _version(connection) == known[-1].version:
         return ()
-    queries = load_queries("refresher.store", "migrate.sql")
     try:
         with connection.transaction():
-            connection.execute(queries["lock_migrations"])
-            connection.execute(queries["create_store"])
-            missing = [step for step in known if step.version > _version(connection)]
-            for step in missing:
-                connection.execute(step.text)
-                connection.execute(
-                    queries["record_migration"], {"version": step.version, "name": step.name}
-                )
-    except psycopg.errors.InsufficientPrivilege as error:
-        message = (
-            f"the role {connection.info.user!r} may not create or upgrade the schema refresher in"
-            f" database {connection.info.dbname!r}: {describe(error)}; grant it once with"
-            f" GRANT CREATE ON DATABASE … TO {connection.info.user}"
-        )
-        raise StoreError(message) from error
+            connection.execute(_QUERIES["lock_migrations"])
+            return _run(connection, [step for step in known if step.version > _version(connection)])
+    except psycopg.Error as error:
+        if breaks_connection(error):
+            raise
+        raise StoreError(_refusal(connection, error)) from error
+
+
+def _run(connection: Connection, missing: Sequence[Migration]) -> tuple[Migration, ...]:
+    if not missing:
+        return ()  # somebody else did it while this process waited
+    known = [row["oid"] for row in connection.execute(_QUERIES["objects"])]
+    if not _present(connection, "schema_exists"):
+        connection.execute(_QUERIES["create_schema"])
+    for step in missing:
+        connection.execute(step.text)
+        record = {"version": step.version, "name": step.name}
+        connection.execute(_QUERIES["record_migration"], record)
+    _shut_out_strangers(connection, known)
     return tuple(missing)
+
+
+def _shut_out_strangers(connection: Connection, known: list[int]) -> None:
+    """Take back what ALTER DEFAULT PRIVILEGES gave on new objects; grants on known ones stay."""
+    for row in connection.execute(_QUERIES["strangers"], {"known": known}).fetchall():
+        names = ("refresher",) if row["name"] is None else ("refresher", row["name"])
+        connection.execute(
+            sql.SQL("REVOKE ALL ON {kind} {name} FROM {role}").format(
+                kind=sql.SQL(row["kind"]),
+                name=sql.Identifier(*names),
+                role=identifiers.role(row["role"]),
+            )
+        )
+
+
+def _refusal(connection: Connection, error: psycopg.Error) -> str:
+    database, role = connection.info.dbname, connection.info.user
+    refused = f"the schema refresher in database {database!r} can't be created or upgraded"
+    if not isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{refused}: {describe(error)}"
+    if _present(connection, "schema_exists"):
+        owner = "let its owner do it, or give it away: ALTER SCHEMA refresher OWNER TO"
+        return f"{refused} by {role!r}: {describe(error)}; {owner} {quoted(role)}"
+    return (
+        f"{refused} by {role!r}: {describe(error)}; have somebody run"
+        f" CREATE SCHEMA refresher AUTHORIZATION {quoted(role)}"
+    )
 
 
 def require_current(connection: Connection) -> None:
@@ -82,12 +119,10 @@ def require_current(connection: Connection) -> None:
 
 def _version(connection: Connection) -> int:
     """The store's version, 0 if there is none."""
-    queries = load_queries("refresher.store", "migrate.sql")
-    row = connection.execute(queries["store_exists"]).fetchone()
-    if row is None or not row["present"]:
+    if not _present(connection, "store_exists"):
         return 0
     try:
-        row = connection.execute(queries["store_version"]).fetchone()
+        row = connection.execute(_QUERIES["store_version"]).fetchone()
     except psycopg.errors.InsufficientPrivilege as error:
         message = (
             f"the role {connection.info.user!r} may not read the schema refresher in database"
@@ -103,3 +138,8 @@ def _version(connection: Connection) -> int:
         )
         raise StoreError(message)
     return version
+
+
+def _present(connection: Connection, question: str) -> bool:
+    row = connection.execute(_QUERIES[question]).fetchone()
+    return bool(row and row["present"])

@@ -19,8 +19,13 @@ def register(
 ) -> None:
     """Make views known to the store: their fences, their place in the graph, their limits."""
     limits = effective_max_staleness(views, graph)
-    upstreams = [
-        {"name": name, "upstreams": list(graph.refreshed_upstreams(name))} for name in views
+    places = [
+        {
+            "name": name,
+            "upstreams": list(graph.refreshed_upstreams(name)),
+            "unmanaged": list(graph.unmanaged_upstreams(name)),
+        }
+        for name in views
     ]
     connection.execute(
         _QUERIES["register_views"],
@@ -30,7 +35,7 @@ def register(
             "names": [view.relation.name for view in views.values()],
             "kinds": [view.kind.value for view in views.values()],
             "max_staleness": [limits[name] for name in views],
-            "upstreams": Jsonb(upstreams),
+            "places": Jsonb(places),
         },
     )
     connection.execute(_QUERIES["add_slots"], {"max_parallel": max_parallel})

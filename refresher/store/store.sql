@@ -6,18 +6,20 @@ WITH wanted AS (
         %(views)s::text[], %(schemas)s::text[], %(names)s::text[], %(kinds)s::text[],
         %(max_staleness)s::interval[]
     ) AS w (name, schema_name, relation_name, kind, max_staleness)
-    JOIN jsonb_to_recordset(%(upstreams)s::jsonb) AS u (name text, upstreams text[]) USING (name)
+    JOIN jsonb_to_recordset(%(places)s::jsonb)
+        AS g (name text, upstreams text[], unmanaged text[]) USING (name)
 ), fenced AS (
     -- ON CONFLICT waits for whoever is changing the row: a fence that is there is not even tried.
     INSERT INTO refresher.fence (view)
     SELECT name FROM wanted
     WHERE NOT EXISTS (SELECT FROM refresher.fence AS f WHERE f.view = wanted.name)
+    ORDER BY name
     ON CONFLICT DO NOTHING
 )
 INSERT INTO refresher.view AS v (
-    name, schema_name, relation_name, kind, max_staleness, upstreams
+    name, schema_name, relation_name, kind, max_staleness, upstreams, unmanaged
 )
-SELECT name, schema_name, relation_name, kind, max_staleness, upstreams
+SELECT name, schema_name, relation_name, kind, max_staleness, upstreams, unmanaged
 FROM wanted
 ORDER BY name
 ON CONFLICT (name) DO UPDATE SET
@@ -26,11 +28,12 @@ ON CONFLICT (name) DO UPDATE SET
     kind = excluded.kind,
     max_staleness = excluded.max_staleness,
     upstreams = excluded.upstreams,
+    unmanaged = excluded.unmanaged,
     registered_at = excluded.registered_at
-WHERE (v.schema_name, v.relation_name, v.kind, v.max_staleness, v.upstreams)
+WHERE (v.schema_name, v.relation_name, v.kind, v.max_staleness, v.upstreams, v.unmanaged)
     IS DISTINCT FROM (
         excluded.schema_name, excluded.relation_name, excluded.kind, excluded.max_staleness,
-        excluded.upstreams
+        excluded.upstreams, excluded.unmanaged
     )
 
 -- name: add_slots

@@ -5,18 +5,27 @@
 -- fence, or the refresh would end with 40001 and lose its work. Everything that people and
 -- other processes write (pause, request, worker, view) lives in other tables.
 
+CREATE TABLE refresher.migration (
+    version int PRIMARY KEY,
+    name text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE refresher.migration IS 'The steps by which this schema came to be.';
+
 CREATE TABLE refresher.view (
     name text PRIMARY KEY,
     schema_name text NOT NULL,
     relation_name text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('view', 'materialized_view')),
     upstreams text[] NOT NULL DEFAULT '{}',
+    unmanaged text[] NOT NULL DEFAULT '{}',
     target_lag interval,
     max_staleness interval,
     registered_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE refresher.view IS 'Managed views as configured; written when a configuration comes into force.';
 COMMENT ON COLUMN refresher.view.upstreams IS 'Nearest refreshed upstreams, looking through plain views.';
+COMMENT ON COLUMN refresher.view.unmanaged IS 'Materialized views it reads in the same way that are not managed: nothing tells how old they are, nor, then, how old it is.';
 
 CREATE TABLE refresher.fence (
     view text PRIMARY KEY,
@@ -151,8 +160,8 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT
             CASE
-                WHEN c.oid IS NULL THEN NULL
                 WHEN v.kind = 'materialized_view' THEN own.data_as_of
+                WHEN c.relkind IS DISTINCT FROM 'v' OR cardinality(v.unmanaged) > 0 THEN NULL
                 WHEN cardinality(v.upstreams) = 0 THEN statement_timestamp()
                 ELSE (
                     SELECT CASE WHEN bool_and(u.data_as_of IS NOT NULL) THEN min(u.data_as_of) END
