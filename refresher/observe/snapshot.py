@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from refresher import freshness
+from refresher.catalog.introspection import RELATION_KINDS
 from refresher.config.model import Database, View
 from refresher.graph import Graph
 from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
@@ -119,8 +120,10 @@ class _Found:
         upstreams = [
             self.states[upstream].data_as_of for upstream in graph.refreshed_upstreams(name)
         ]
+        # Nothing tells how old the contents are that nobody here refreshes.
+        upstreams += [None for _ in graph.unmanaged_upstreams(name)]
         decision = decide(view, facts)
-        live = not view.refreshed and not upstreams and stored.relation is not None
+        live = not view.refreshed and not upstreams and _stands(view, stored)
         return ViewSnapshot(
             view=view,
             stored=stored,
@@ -147,7 +150,11 @@ def _fixed_data_as_of(
 ) -> datetime | None:
     if view.refreshed:
         return stored.data_as_of
-    return freshness.plain_data_as_of(upstreams, now) if stored.relation is not None else None
+    return freshness.plain_data_as_of(upstreams, now) if _stands(view, stored) else None
+
+
+def _stands(view: View, stored: ViewState) -> bool:
+    return stored.relation_kind == RELATION_KINDS[view.kind]
 
 
 def _last_ended(*runs: Run | None) -> Run | None:
