@@ -1,7 +1,6 @@
 """Files that are not what they should be, and files that include others."""
 
 import os
-import resource
 from pathlib import Path
 
 import pytest
@@ -90,20 +89,6 @@ def test_a_file_that_fails_while_it_is_read(project: Project, query: Path) -> No
             "correct its name, or make it readable"
         )
     ]
-
-
-def test_no_descriptor_left_to_read_with(project: Project, query: Path) -> None:
-    query.write_text("SELECT 1")
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    project.load()
-    lowest = os.dup(0)
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
-    try:
-        [fault] = project.faults()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert fault.startswith("config.yaml: can't be read (Too many open files)")
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000, "config.yaml/x"])
