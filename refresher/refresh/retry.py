@@ -2,8 +2,10 @@
 
 Any replica may make the next attempt, so all have to find the same moment: the last end plus
 backoff · 2^(n-1), no more than max_backoff, times 0.75 to 1.25 as view, due instant and n have it.
-Cancelled runs are not failures and don't count: a due instant that was cancelled, by a drain for
-one, is pending as before. Nor does a run count that is still at work; ask only when none is.
+Replicas that tried at once, and waited for the same lock perhaps, made one attempt between them:
+their runs bear one number. Cancelled runs are not failures and don't count: a due instant that was
+cancelled, by a drain for one, is pending as before. Nor does a run count that is still at work; ask
+only when none is.
 """
 
 from collections.abc import Sequence
@@ -59,14 +61,15 @@ def next_attempt(
     ]
     if not failures:
         return First()
-    failed, last = len(failures), failures[-1]
-    failure = last.failure or FailureReason.LOST
+    failed = max(run.attempt for run in failures)
+    last = max((run for run in failures if run.attempt == failed), key=_end)
+    failure = _failure(last)
     if not may_pass(failure):
         return GiveUp(f"failed with {failure}, which trying again does not cure")
     if failed >= retry.attempts:
         return GiveUp(f"failed {failed} times, last with {failure}")
     return RetryAt(
-        at=_end(last, failure) + _wait(retry, view, due_at, failed),
+        at=_end(last) + _wait(retry, view, due_at, failed),
         attempt=failed + 1,
         reason=f"attempt {failed + 1} of {retry.attempts} after {failure}",
     )
@@ -98,10 +101,14 @@ def may_pass(failure: FailureReason) -> bool:
             assert_never(other)
 
 
-def _end(run: Run, failure: FailureReason) -> datetime:
+def _failure(run: Run) -> FailureReason:
+    return run.failure or FailureReason.LOST
+
+
+def _end(run: Run) -> datetime:
     # When a lost run ended nobody knows. Its finished_at says when that was found out, which must
     # not put off a takeover that was due already.
-    if failure is FailureReason.LOST or run.finished_at is None:
+    if _failure(run) is FailureReason.LOST or run.finished_at is None:
         return run.started_at
     return run.finished_at
 

@@ -1,4 +1,6 @@
 from datetime import timedelta
+from itertools import permutations
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,9 +29,14 @@ def after(*unsuccessful: Run, retry: Retry = RETRY, view: str = "v") -> NextAtte
     return next_attempt(retry, view, NOON, unsuccessful)
 
 
+def failures(count: int, **fields: Any) -> list[Run]:
+    """So many failures of one instant, one after the other."""
+    return [run(attempt=number + 1, **fields) for number in range(count)]
+
+
 def wait(failed: int, retry: Retry = RETRY, view: str = "v") -> timedelta:
     """How long after its end the last of some failures is followed by another attempt."""
-    decision = after(*(run() for _ in range(failed)), retry=retry, view=view)
+    decision = after(*failures(failed), retry=retry, view=view)
     assert isinstance(decision, RetryAt)
     return decision.at - (NOON + SECOND)
 
@@ -64,8 +71,8 @@ def test_without_a_backoff_there_is_no_wait() -> None:
 @given(st.sampled_from(ZONES), st.integers(1, 3))
 def test_every_replica_finds_the_same_moment_whatever_its_zone(zone: str, failed: int) -> None:
     there = NOON.astimezone(ZoneInfo(zone))
-    failures = [run(due_at=there)] * failed
-    assert next_attempt(RETRY, "v", there, failures) == after(*[run()] * failed)
+    seen_there = failures(failed, due_at=there)
+    assert next_attempt(RETRY, "v", there, seen_there) == after(*failures(failed))
 
 
 def test_the_wait_of_a_failure_never_changes() -> None:
@@ -83,8 +90,21 @@ def test_only_what_may_pass_is_tried_again(failure: FailureReason) -> None:
 
 
 def test_attempts_end_at_their_number() -> None:
-    assert isinstance(after(run(), run(), run()), RetryAt)
-    assert after(run(), run(), run(), run()) == GiveUp("failed 4 times, last with lock_timeout")
+    assert isinstance(after(*failures(3)), RetryAt)
+    assert after(*failures(4)) == GiveUp("failed 4 times, last with lock_timeout")
+
+
+def test_replicas_that_fail_at_once_have_made_one_attempt() -> None:
+    assert after(run(), run(), run(), run()) == after(run())
+    second = [run(attempt=2)] * 3
+    assert after(run(), run(), run(), *second) == after(*failures(2))
+
+
+def test_of_replicas_that_fail_together_the_last_to_end_tells_when_to_try_again() -> None:
+    waits_still = run(outcome=None, failure=None, finished_at=None)
+    ended_later = run(finished_at=NOON + MINUTE)
+    for together in permutations((waits_still, run(), ended_later)):
+        assert after(*together) == after(ended_later)
 
 
 def test_a_single_attempt_is_not_repeated() -> None:
