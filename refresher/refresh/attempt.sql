@@ -209,8 +209,8 @@ WITH ended AS (
 SELECT * FROM ended
 
 -- name: forget_run
--- description: An attempt that never began leaves no record.
-DELETE FROM refresher.run WHERE id = %(run)s AND as_of IS NULL
+-- description: An attempt that never began leaves no record, unless it was taken for lost and counted.
+DELETE FROM refresher.run WHERE id = %(run)s AND outcome IS NULL
 
 -- name: wait_for_fence
 -- description: After an ambiguous commit, wait until the transaction that held the fence is decided.

@@ -2,6 +2,7 @@
 
 from refresher.postgres.sessions import Connection
 from refresher.refresh.task import NotBegun, Obstacle
+from refresher.store.presence import close_lost_runs
 from tests.integration.refresh.conftest import Background, Workshop
 from tests.waiting import wait_until
 
@@ -32,6 +33,22 @@ def test_a_success_after_our_snapshot_is_no_failure(
     bystander.execute("SELECT pg_advisory_unlock(%s)", [_GATE])
     assert attempt.result() == NotBegun(Obstacle.FENCE)
     assert len(workshop.history(view)) == 1
+
+
+def test_a_record_that_was_closed_as_lost_stands_as_it_was_counted(
+    workshop: Workshop, bystander: Connection
+) -> None:
+    view = workshop.view("m", "SELECT id, v FROM t")
+    workshop.refresh(view)
+    with workshop.connection.transaction():
+        workshop.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        attempt = Background(workshop.attempt(view))
+        _wait_for_lock(bystander, "relation")
+        # Nobody has heard of its process: it was stopped for long, say.
+        (closed,) = close_lost_runs(bystander, worker="test/other", in_flight=())
+    assert attempt.result() == NotBegun(Obstacle.DISCHARGED)
+    assert workshop.history(view)[0] == closed
+    assert workshop.tallies(view)["failures", "lost"] == 1
 
 
 def _wait_for_lock(connection: Connection, kind: str) -> None:
