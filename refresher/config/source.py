@@ -32,6 +32,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff
 _HALF = re.compile("[\ud800-\udfff]")
 """Half of a UTF-16 pair: from an escape in quotes, or a variable that is not UTF-8."""
 _EMPTY = "is empty; `refresher init` writes an example to begin with"
+_NO_VALUE = "has no value; give it one, or remove the key"
 _QUOTED = re.compile(r"""(['"])[^'"\s]{2,}\1""")
 
 
@@ -76,16 +77,40 @@ def _explain(error: yaml.MarkedYAMLError) -> str:
     return f"is not YAML: {problem}; {advice}"
 
 
-@dataclass(slots=True)
-class _Open:
-    """A list or mapping whose end has not come yet."""
+@dataclass(frozen=True, slots=True)
+class _OpenItems:
+    """A list whose end has not come yet."""
 
-    node: Items | Entries
+    node: Items
+    path: KeyPath
+
+    def next_path(self) -> KeyPath:
+        """Where the next value will stand."""
+        return (*self.path, len(self.node.items))
+
+    def put(self, node: Node) -> None:
+        self.node.items.append(node)
+
+
+@dataclass(slots=True)
+class _OpenEntries:
+    """A mapping whose end has not come yet."""
+
+    node: Entries
     path: KeyPath
     key: str | None = None
     """The key whose value comes next; None where a key is to come."""
     given_twice: bool = False
     """Whether that key was there before: its value is read and dropped."""
+
+    def next_path(self) -> KeyPath:
+        """Where the next value will stand; the mapping itself while a key is to come."""
+        return self.path if self.key is None else (*self.path, self.key)
+
+    def put(self, node: Node) -> None:
+        if self.key is not None and not self.given_twice:
+            self.node.entries[self.key] = node
+        self.key = None
 
 
 class _Builder:
@@ -95,114 +120,88 @@ class _Builder:
         self._file = file
         self._variables = variables
         self._faults = faults
-        self._open: list[_Open] = []
+        self._open: list[_OpenItems | _OpenEntries] = []
         self._root: Node | None = None
 
     def build(self, events: Iterator[yaml.Event]) -> Node:
         for event in events:
-            self._take(event)
+            # The stubs allow for events that nobody parsed; these were.
+            line = 1 if event.start_mark is None else event.start_mark.line + 1
+            match self._open:
+                case [*_, _OpenEntries(key=None) as mapping]:
+                    self._take_key(event, mapping, line)
+                case _:
+                    self._take_value(event, line)
         if self._root is None:
             raise UnreadableError(_EMPTY)
         return self._root
 
-    def _take(self, event: yaml.Event) -> None:
-        # The stubs allow for events that nobody parsed; these were.
-        line = 1 if event.start_mark is None else event.start_mark.line + 1
+    def _take_key(self, event: yaml.Event, mapping: _OpenEntries, line: int) -> None:
+        match event:
+            case yaml.MappingEndEvent():
+                self._open.pop()
+            case yaml.ScalarEvent(value=key):
+                if refusal := _decoration(event) or _unusable(key):
+                    self._note(line, f"a key: {refusal}")
+                if "${" in key:
+                    advice = f"write out the key {shorten(key)}"
+                    self._note(line, f"variables work in values only; {advice}")
+                mapping.key = key
+                mapping.given_twice = key in mapping.node.entries
+                first = mapping.node.key_lines.setdefault(key, line)
+                if mapping.given_twice:
+                    self._note(line, f"is given twice, first in line {first}; keep one of them")
+            case _:
+                problem = "has a key that is no plain text; write text, quoted where needed"
+                raise UnreadableError(problem, line)
+
+    def _take_value(self, event: yaml.Event, line: int) -> None:
         match event:
             case yaml.DocumentStartEvent() if self._root is not None:
                 problem = "has a second document; keep one"
                 raise UnreadableError(problem, line)
-            case yaml.AliasEvent() | yaml.CollectionStartEvent() if self._awaits_key():
-                problem = "has a key that is no plain text; write text, quoted where needed"
-                raise UnreadableError(problem, line)
             case yaml.AliasEvent():
                 problem = "aliases (*) are not allowed; repeat the value, or put it in quotes"
                 self._put(self._broken(line, "", problem))
-            case yaml.ScalarEvent() if self._awaits_key():
-                self._take_key(event, line)
             case yaml.ScalarEvent():
                 self._put(self._scalar(event, line))
             case yaml.MappingStartEvent():
-                self._begin(event, Entries(line=line))
+                self._begin(event, _OpenEntries(Entries(line=line), self._path()))
             case yaml.SequenceStartEvent():
-                self._begin(event, Items(line=line))
-            case yaml.CollectionEndEvent():
+                self._begin(event, _OpenItems(Items(line=line), self._path()))
+            case yaml.SequenceEndEvent():
                 self._open.pop()
 
-    def _begin(self, event: yaml.CollectionStartEvent, node: Items | Entries) -> None:
+    def _begin(self, event: yaml.CollectionStartEvent, opened: _OpenItems | _OpenEntries) -> None:
+        line = opened.node.line
         if len(self._open) == MAX_DEPTH:
             problem = f"is nested more than {MAX_DEPTH} levels deep; no key needs that"
-            raise UnreadableError(problem, node.line)
+            raise UnreadableError(problem, line)
         if refusal := _decoration(event):
-            self._note(node.line, refusal)
-        path = self._path()
-        self._put(node)
-        self._open.append(_Open(node, path))
-
-    def _awaits_key(self) -> bool:
-        innermost = self._open[-1] if self._open else None
-        return (
-            innermost is not None and isinstance(innermost.node, Entries) and innermost.key is None
-        )
+            self._note(line, refusal)
+        self._put(opened.node)
+        self._open.append(opened)
 
     def _path(self) -> KeyPath:
-        """Where the next value will stand."""
-        if not self._open:
-            return ()
-        innermost = self._open[-1]
-        match innermost.node:
-            case Items(items=items):
-                return (*innermost.path, len(items))
-            case Entries():
-                return innermost.path if innermost.key is None else (*innermost.path, innermost.key)
-
-    def _take_key(self, event: yaml.ScalarEvent, line: int) -> None:
-        innermost = self._open[-1]
-        node = innermost.node
-        if not isinstance(node, Entries):
-            message = "only mappings have keys"
-            raise TypeError(message)
-        key = event.value
-        if refusal := _decoration(event) or _unusable(key):
-            self._note(line, f"a key: {refusal}")
-        if "${" in key:
-            self._note(line, f"variables work in values only; write out the key {shorten(key)}")
-        innermost.key = key
-        innermost.given_twice = key in node.entries
-        if innermost.given_twice:
-            first = node.key_lines[key]
-            self._note(line, f"is given twice, first in line {first}; keep one of them")
-        else:
-            node.key_lines[key] = line
+        return self._open[-1].next_path() if self._open else ()
 
     def _put(self, node: Node) -> None:
-        if not self._open:
+        if self._open:
+            self._open[-1].put(node)
+        else:
             self._root = node
-            return
-        innermost = self._open[-1]
-        match innermost.node:
-            case Items(items=items):
-                items.append(node)
-            case Entries(entries=entries):
-                if innermost.key is not None and not innermost.given_twice:
-                    entries[innermost.key] = node
-                innermost.key = None
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> Scalar:
         raw = event.value
         unquoted = not event.style
-        refusal = _decoration(event)
-        if refusal:
-            return self._broken(line, raw, refusal)
-        if unquoted and raw in _NOTHING:
-            if not self._open:
-                raise UnreadableError(_EMPTY)
-            return self._broken(line, raw, "has no value; give it one, or remove the key")
+        nothing = unquoted and raw in _NOTHING
+        if nothing and not self._open:
+            raise UnreadableError(_EMPTY)
         try:
             text = self._variables.expand(raw)
+            refusal = _decoration(event) or (_NO_VALUE if nothing else _unusable(text))
         except VariableError as error:
-            return self._broken(line, raw, str(error))
-        refusal = _unusable(text)
+            text, refusal = raw, str(error)
         if refusal:
             return self._broken(line, raw, refusal)
         value = _typed(text) if unquoted else text
