@@ -1,13 +1,16 @@
 """`refresher history`: a view's last runs."""
 
+from datetime import datetime
+
 import click
 
 from refresher.cli import render
 from refresher.cli.context import load, open_store, pick_views
 from refresher.cli.parameters import Command, config_option, json_option
+from refresher.cli.table import print_table
 from refresher.cli.wording import churn, problem
 from refresher.runs import Run
-from refresher.store.state import read_history
+from refresher.store.state import read_clock, read_history
 
 _COLUMNS = ("started", "outcome", "took", "trigger", "strategy", "rows", "churn", "why")
 
@@ -39,19 +42,20 @@ def command(context: click.Context, view: str, *, limit: int, as_json: bool) -> 
     config = load(context)
     picked = pick_views(config, [view])[view]
     with open_store(config, picked.database) as connection:
+        now = read_clock(connection)
         runs = read_history(connection, view, limit=limit)
     if as_json:
         render.print_json([run.as_json() for run in runs])
     elif runs:
-        render.print_table(_COLUMNS, [_row(run) for run in runs])
+        print_table(_COLUMNS, [_row(run, now) for run in runs])
     else:
         render.tell(f"{view} has no runs yet")
 
 
-def _row(run: Run) -> list[str]:
+def _row(run: Run, now: datetime) -> list[str]:
     attempt = f" (attempt {run.attempt})" if run.attempt > 1 else ""
     return [
-        render.moment(run.started_at),
+        render.cell_moment(run.started_at, now),
         run.outcome or "running",
         render.length(run.duration_seconds),
         f"{run.trigger}{attempt}",

@@ -1,21 +1,17 @@
-"""Showing results: tables for people, lines for pipes, one JSON document for programs.
+"""Showing results: lines for people, one JSON document for programs; `table.py` has the tables.
 
-Results go to stdout; messages, warnings and progress to stderr. Off a terminal there are no
-colours, no boxes and no cut values. A reader that goes away (`… | head`) is no failure.
+Results go to stdout; messages, warnings and progress to stderr. A reader that goes away, as in
+`… | head`, is no failure.
 """
 
 import json
 import os
 import sys
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TextIO
 
 from refresher.config.faults import printable
 from refresher.durations import format_duration
-
-NOTHING = "-"
-"""Stands where there is no value."""
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - anything JSON can hold
@@ -40,50 +36,20 @@ def complain(problem: object) -> None:
         tell(line)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: as wide as it must be in a pipe, as wide as it may be on a terminal."""
-    cells = [[printable(cell) or NOTHING for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _print_on_terminal(columns, cells)
-        return
-    lines = [columns, *cells]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
-    for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        _write(sys.stdout, "  ".join(padded).rstrip())
-
-
-def _print_on_terminal(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - a pipe does without
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console().print(table)
-
-
-_STYLES = {
-    "fresh": "green",
-    "late": "yellow",
-    "stale": "red",
-    "unknown": "red",
-    "succeeded": "green",
-    "unchanged": "green",
-    "failed": "red",
-    "cancelled": "yellow",
-}
-
-
 def moment(instant: datetime | None) -> str:
     """An instant as people read it, in the time zone of this machine."""
     if instant is None:
         return ""
     return instant.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def cell_moment(instant: datetime | None, now: datetime) -> str:
+    """An instant in a table: on a terminal without what goes without saying."""
+    if instant is None or not sys.stdout.isatty():
+        return moment(instant)
+    local = instant.astimezone()
+    today = local.date() == now.astimezone().date()
+    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def length(duration: timedelta | float | None) -> str:

@@ -9,6 +9,7 @@ from refresher.catalog.introspection import read_graph
 from refresher.cli import render
 from refresher.cli.context import databases_of, in_each_database, load, open_store, pick_views
 from refresher.cli.parameters import Command, config_option, json_option
+from refresher.cli.table import print_table
 from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
 from refresher.observe.snapshot import read_snapshot
 
@@ -54,7 +55,7 @@ def command(context: click.Context, views: tuple[str, ...], *, as_json: bool) ->
     elif shown:
         several = len(config.databases) > 1
         columns = ("database", *_COLUMNS) if several else _COLUMNS
-        render.print_table(columns, [_row(view, now, several=several) for view, now in shown])
+        print_table(columns, [_row(view, now, several=several) for view, now in shown])
     elif not picked:
         render.tell(f"{config.path} has no views")
     return code
@@ -66,9 +67,9 @@ def _row(view: ViewSnapshot, now: datetime, *, several: bool) -> list[str]:
         view.state(now).value,
         render.length(view.staleness(now)),
         render.length(view.max_staleness),
-        render.moment(view.stored.as_of),
+        render.cell_moment(view.stored.as_of, now),
         _last_run(view),
-        render.moment(view.next_due_at),
+        render.cell_moment(view.next_due_at, now),
         " ".join(_flags(view)),
     ]
     return [view.view.database, *row] if several else row

@@ -2,10 +2,10 @@
 
 import json
 import signal
-import urllib.request
 
 import pytest
 
+from tests.acceptance.web import get, metric
 from tests.conftest import Database
 from tests.project import Project, gate_shut, gated, materialized
 from tests.waiting import wait_until
@@ -96,9 +96,7 @@ def test_an_invalid_configuration_leaves_the_old_one_in_force(project: Project) 
         rejected = daemon.wait_for_log("config.rejected")
         assert "did you mean schedule?" in rejected["error"]
         daemon.wait_for_log("run.succeeded", view="numbers", since=daemon.mark())
-        assert "refresher_config_last_reload_successful 0.0" in get(
-            daemon_url(daemon.logs), "/metrics"
-        )
+        assert metric(daemon, "refresher_config_last_reload_successful") == 0
         config.write_text(valid)
         daemon.wait_for_log("config.reloaded")
         assert daemon.stop() == 0
@@ -109,22 +107,9 @@ def test_health_is_told_over_http(project: Project) -> None:
     assert project.run("apply").code == 0
     with project.daemon() as daemon:
         daemon.wait_for_log("run.succeeded", view="numbers")
-        url = daemon_url(daemon.logs)
-        assert json.loads(get(url, "/healthz"))["ok"] is True
-        wait_until(lambda: json.loads(get(url, "/readyz"))["ok"], what="readiness")
-        metric = 'refresher_view_populated{database="crm",view="numbers"} 1.0'
-        wait_until(lambda: metric in get(url, "/metrics"), what=metric)
+        assert json.loads(get(daemon, "/healthz"))["ok"] is True
+        wait_until(lambda: json.loads(get(daemon, "/readyz"))["ok"], what="readiness")
+        runs = 'refresher_refresh_runs_total{database="crm",view="numbers",strategy="concurrent",'
+        wait_until(lambda: metric(daemon, runs + 'outcome="succeeded"}'), what=runs)
+        assert metric(daemon, 'refresher_database_up{database="crm"}') == 1
         assert daemon.stop() == 0
-
-
-def daemon_url(logs: list[dict[str, str]]) -> str:
-    return next(event["listen"] for event in logs if event["event"] == "daemon.started")
-
-
-def get(url: str, path: str) -> str:
-    try:
-        with urllib.request.urlopen(url + path, timeout=10) as response:  # noqa: S310 - our own
-            return str(response.read().decode())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read().decode()

@@ -1,9 +1,7 @@
 import json
 import os
-import re
 import subprocess
 import sys
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,67 +9,11 @@ import pytest
 from refresher.cli import render
 
 
-class Terminal:
-    """A terminal of some width, which keeps what is written to it."""
-
-    encoding = "utf-8"
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None:
-        pass
-
-    def isatty(self) -> bool:
-        return True
-
-
-ROWS = [["customer_sources", "stale", "26h 3m"], ["a", "", "1s"]]
-
-
-def test_a_table_in_a_pipe_is_plain_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    render.print_table(["view", "state", "staleness"], ROWS)
-    assert capsys.readouterr().out.splitlines() == [
-        "view              state  staleness",
-        "customer_sources  stale  26h 3m",
-        "a                 -      1s",
-    ]
-
-
-@pytest.mark.parametrize("columns", [20, 40, 200])
-def test_a_table_on_a_terminal_fits_and_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch, columns: int
-) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setenv("TERM", "xterm")
-    render.print_table(["view", "state", "staleness"], ROWS)
-    text = re.sub("\x1b\\[[0-9;]*m", "", terminal.text)
-    assert max(map(len, text.splitlines())) <= columns
-    wanted = Counter("".join("".join(row) for row in ROWS).replace(" ", ""))
-    assert wanted <= Counter(text)
-
-
-def test_a_terminal_shows_states_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    render.print_table(["view", "state", "staleness"], ROWS)
-    assert "\x1b[31mstale" in terminal.text
-
-
 def test_nothing_shown_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    render.print_table(["view"], [["a\x1b[2J\nb"]])
     render.say("\x1b]0;title\x07")
     render.complain("one\x1b\ntwo")
     captured = capsys.readouterr()
-    assert captured.out == "view\na\\x1b[2J\\nb\n\\x1b]0;title\\x07\n"
+    assert captured.out == "\\x1b]0;title\\x07\n"
     assert captured.err == "refresher: one\\x1b\ntwo\n"
 
 

@@ -1,0 +1,236 @@
+"""Commands as real processes: interrupted, on a terminal, with a reader that goes away."""
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from refresher.postgres.sessions import Connection
+from tests.acceptance.process import PATIENCE, clean_environment
+from tests.conftest import Database
+from tests.project import Project, gate_shut, gated, materialized
+from tests.servers import fast_directory
+from tests.waiting import wait_until
+
+NUMBERS = materialized("SELECT id FROM generate_series(1, 10) AS id")
+
+
+@pytest.fixture
+def keeper(database: Database) -> Iterator[Connection]:
+    """A connection that holds the gate shut."""
+    with database.connect() as connection:
+        yield connection
+
+
+class Terminal:
+    """A terminal somebody looks at: everything written to it is kept."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = pty.openpty()
+        self._shown = bytearray()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def shown(self) -> str:
+        return bytes(self._shown).decode(errors="replace")
+
+    def close(self) -> None:
+        os.close(self.theirs)
+        self._reader.join(5.0)
+        os.close(self._ours)
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # Linux says so when the last writer is gone
+            while piece := os.read(self._ours, 4096):
+                self._shown += piece
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    opened = Terminal()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def open_dir() -> Iterator[Path]:
+    """A directory a server's own account can enter; root's temporary ones are closed to it."""
+    with tempfile.TemporaryDirectory(prefix="refresher-test-", dir=fast_directory()) as path:
+        Path(path).chmod(0o711)
+        yield Path(path)
+
+
+def waits_at_the_gate(connection: Connection) -> bool:
+    row = connection.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ).fetchone()
+    return row is not None and row["count"] > 0
+
+
+@contextlib.contextmanager
+def unresponsive(connection: Connection) -> Iterator[None]:
+    """Stop the server's process that waits at the gate: it answers nobody until the block ends."""
+    row = connection.execute(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ).fetchone()
+    assert row is not None
+    backend = psutil.Process(row["pid"])
+    backend.suspend()
+    try:
+        yield
+    finally:
+        backend.resume()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_refresh_is_cancelled_on_the_server_and_recorded(
+    project: Project, keeper: Connection, number: signal.Signals
+) -> None:
+    project.configure({"slow": gated(), "below": materialized("SELECT id FROM slow")})
+    assert project.run("apply").code == 0
+    with gate_shut(keeper), project.start("run-now", "--all") as command:
+        wait_until(lambda: waits_at_the_gate(keeper), what="the refresh")
+        command.signal(number)
+        ended = command.finished()
+        assert not waits_at_the_gate(keeper)
+    assert (ended.code, ended.stdout) == (130, "")
+    assert "slow: cancelled after" in ended.stderr
+    assert "below: not begun" in ended.stderr
+    runs = project.run("history", "slow", "--json").json()
+    assert [run["outcome"] for run in runs] == ["cancelled", "succeeded"]
+    assert len(project.run("history", "below", "--json").json()) == 1
+    assert keeper.execute("SELECT FROM refresher.worker").fetchone() is None
+
+
+def test_an_interrupted_populate_is_cancelled_and_goes_on_the_next_time(
+    project: Project, keeper: Connection
+) -> None:
+    project.configure({"slow": gated(), "numbers": NUMBERS})
+    with gate_shut(keeper), project.start("apply") as command:
+        wait_until(lambda: waits_at_the_gate(keeper), what="the populate")
+        command.signal(signal.SIGINT)
+        ended = command.finished()
+    assert ended.code == 130
+    assert "`refresher apply` goes on from here" in ended.stderr
+    assert [run["outcome"] for run in project.run("history", "slow", "--json").json()] == [
+        "cancelled"
+    ]
+    again = project.run("apply")
+    assert again.code == 0
+    assert "slow: populated: 1 row" in again.stdout
+
+
+def test_the_second_interruption_ends_the_command_at_once(
+    project: Project, database: Database, keeper: Connection
+) -> None:
+    project.configure({"slow": gated()})
+    assert project.run("apply").code == 0
+    with gate_shut(keeper), project.start("run-now", "slow") as command:
+        wait_until(lambda: waits_at_the_gate(keeper), what="the refresh")
+        with unresponsive(keeper):
+            command.signal(signal.SIGINT)
+            command.wait_for_stderr("once more to leave at once")
+            command.signal(signal.SIGINT)
+            assert command.wait() == 130
+    with database.connect() as connection:
+        wait_until(lambda: not waits_at_the_gate(connection), what="the server's own end of it")
+
+
+def test_a_refresh_that_is_waited_for_shows_how_long_it_usually_takes(
+    project: Project, keeper: Connection, terminal: Terminal
+) -> None:
+    project.configure({"slow": gated()})
+    assert project.run("apply").code == 0
+    with (
+        gate_shut(keeper),
+        project.start("run-now", "slow", stderr=terminal.theirs) as command,
+    ):
+        wait_until(lambda: "of usually" in terminal.shown, PATIENCE, what="progress")
+        assert "slow: refreshing" in terminal.shown
+        keeper.execute("SELECT pg_advisory_unlock_all()")
+        ended = command.finished()
+    assert ended.code == 0
+    assert ended.stdout.startswith("slow: succeeded in ")
+
+
+def test_nothing_moves_off_a_terminal(project: Project, keeper: Connection) -> None:
+    project.configure({"slow": gated()})
+    with gate_shut(keeper), project.start("apply") as command:
+        wait_until(lambda: waits_at_the_gate(keeper), what="the populate")
+        keeper.execute("SELECT pg_advisory_unlock_all()")
+        ended = command.finished()
+    assert (ended.code, ended.stderr) == (0, "")
+    assert "\x1b" not in ended.stdout
+
+
+def test_apply_shows_its_steps_on_a_terminal(
+    project: Project, keeper: Connection, terminal: Terminal
+) -> None:
+    project.configure({"slow": gated()})
+    with gate_shut(keeper), project.start("apply", stderr=terminal.theirs) as command:
+        wait_until(lambda: "slow: populate" in terminal.shown, PATIENCE, what="the step")
+        keeper.execute("SELECT pg_advisory_unlock_all()")
+        assert command.finished().code == 0
+
+
+def test_a_narrow_terminal_cuts_nothing(project: Project, terminal: Terminal) -> None:
+    name = "a_view_whose_name_is_longer_than_the_terminal_is_wide"
+    project.configure({name: NUMBERS})
+    assert project.run("apply").code == 0
+    project.environment["COLUMNS"] = "50"
+    with project.start("status", stdout=terminal.theirs) as command:
+        assert command.wait() == 0
+    wait_until(lambda: "flags" in terminal.shown, what="the last line")
+    assert terminal.shown.splitlines()[:2] == [f"view       {name}", "state      fresh"]
+
+
+def test_a_reader_that_goes_away_ends_no_refresh(project: Project) -> None:
+    project.configure({"one": NUMBERS, "two": NUMBERS, "three": NUMBERS})
+    assert project.run("apply").code == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        with project.start("run-now", "--all", stdout=writer) as command:
+            ended = command.finished()
+    finally:
+        os.close(writer)
+    assert (ended.code, ended.stderr) == (0, "")
+    for view in ("one", "two", "three"):
+        (newest,) = project.run("history", view, "--limit", "1", "--json").json()
+        assert newest["trigger"] == "manual"
+
+
+def test_a_private_server_serves_several_commands(open_dir: Path) -> None:
+    project = Project(open_dir)
+    project.configure({"numbers": NUMBERS}, databases={"crm": {"conninfo": "embedded"}})
+    assert project.run("apply").code == 0
+    (run,) = project.run("run-now", "numbers", "--json").json()
+    assert run["outcome"] == "succeeded"
+    with project.daemon() as daemon:
+        daemon.wait_for_log("database.up")
+        (row,) = project.run("status", "--json").json()
+        assert row["last_run"]["started_at"] == run["started_at"]
+        assert daemon.stop() == 0
+
+
+def test_the_console_script_is_the_same_command() -> None:
+    script = Path(sys.executable).with_name("refresher")
+    told = [
+        subprocess.run(
+            [*command, "--version"], check=True, capture_output=True, env=clean_environment()
+        ).stdout
+        for command in ([script], [sys.executable, "-m", "refresher"])
+    ]
+    assert told[0] == told[1]
