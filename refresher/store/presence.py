@@ -57,12 +57,11 @@ def close_lost_runs(
     """
     who = {"worker": worker, "in_flight": list(in_flight), "dead_after": DEAD_AFTER}
     closed: list[Run] = []
-    for row in connection.execute(_QUERIES["lost_views"], who).fetchall():
-        view = {"view": row["view"]}
+    for row in connection.execute(_QUERIES["lost_runs"], who).fetchall():
         try:
             with connection.transaction():
-                connection.execute(_QUERIES["lock_fence"], view)
-                ended = connection.execute(_QUERIES["close_lost"], {**who, **view})
+                connection.execute(_QUERIES["lock_fence"], {"view": row["view"]})
+                ended = connection.execute(_QUERIES["close_lost"], {"runs": row["runs"]})
                 closed.extend(map(Run.from_row, ended.fetchall()))
         except psycopg.errors.LockNotAvailable:
             continue

@@ -70,20 +70,22 @@ SELECT count(*) AS replicas
 FROM refresher.worker
 WHERE kind = 'daemon' AND seen_at > clock_timestamp() - %(dead_after)s::interval
 
--- name: lost_views
--- description: Views with an open run whose process is dead, or is this one and not at it any more.
-SELECT DISTINCT r.view
+-- name: lost_runs
+-- description: By view, open runs whose process is dead, or is this one and not at it any more.
+-- A run that began just now may not be known to be in flight yet, nor its process to live.
+SELECT r.view, array_agg(r.id) AS runs
 FROM refresher.run AS r
 WHERE r.outcome IS NULL
+    AND r.started_at < clock_timestamp() - %(dead_after)s::interval
     AND CASE
         WHEN r.worker = %(worker)s THEN r.id <> ALL (%(in_flight)s::bigint[])
-            AND r.started_at < clock_timestamp() - %(dead_after)s::interval
         ELSE NOT EXISTS (
             SELECT FROM refresher.worker AS w
             WHERE w.id = r.worker
                 AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
         )
     END
+GROUP BY r.view
 
 -- name: lock_fence
 -- description: The right to speak for a view, or 55P03 at once.
@@ -98,16 +100,7 @@ WITH ended AS (
         error = 'the process that ran it is gone',
         finished_at = clock_timestamp(),
         duration_seconds = extract(epoch FROM clock_timestamp() - r.started_at)
-    WHERE r.view = %(view)s AND r.outcome IS NULL
-        AND CASE
-            WHEN r.worker = %(worker)s THEN r.id <> ALL (%(in_flight)s::bigint[])
-            AND r.started_at < clock_timestamp() - %(dead_after)s::interval
-            ELSE NOT EXISTS (
-                SELECT FROM refresher.worker AS w
-                WHERE w.id = r.worker
-                    AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
-            )
-        END
+    WHERE r.id = ANY (%(runs)s) AND r.outcome IS NULL
     RETURNING *
 ), counted AS (
     INSERT INTO refresher.tally AS t (view, metric, label, value)
@@ -166,17 +159,19 @@ FROM (
 
 -- name: purge_runs
 -- description: Keep 30 days of runs, and at most 10,000 a view; states and tallies outlive them.
+-- The newest run of a view stays, however old. statement_timestamp() can be looked up in an index.
+WITH aged AS (
+    DELETE FROM refresher.run AS r
+    WHERE r.started_at < statement_timestamp() - interval '30 days' AND r.outcome IS NOT NULL
+        AND EXISTS (SELECT FROM refresher.run AS n WHERE n.view = r.view AND n.id > r.id)
+)
 DELETE FROM refresher.run AS r
-USING (
-    SELECT v.view, max(v.id) AS newest, (
-        SELECT o.id FROM refresher.run AS o WHERE o.view = v.view ORDER BY o.id DESC
-        OFFSET 10000 LIMIT 1
-    ) AS oldest_excess
-    FROM refresher.run AS v
-    GROUP BY v.view
-) AS kept
-WHERE r.view = kept.view AND r.outcome IS NOT NULL AND r.id < kept.newest
-    AND (r.id <= kept.oldest_excess OR r.started_at < clock_timestamp() - interval '30 days')
+USING refresher.fence AS f
+CROSS JOIN LATERAL (
+    SELECT o.id FROM refresher.run AS o WHERE o.view = f.view ORDER BY o.id DESC
+    OFFSET 10000 LIMIT 1
+) AS excess
+WHERE r.view = f.view AND r.id <= excess.id AND r.outcome IS NOT NULL
 
 -- name: clock
 -- description: The one clock.

@@ -1,0 +1,194 @@
+-- The whole store as its migrations leave it, for reading. Nothing runs this file; a test proves
+-- it equal to them, so a migration comes with its change here.
+
+CREATE SCHEMA refresher;
+
+-- The store: what refresher knows of the views of this database.
+--
+-- Who writes what decides who can fail whom: rows that a refresh writes in its REPEATABLE READ
+-- transaction (fence, state, its tallies of success) are written by nobody else except under the
+-- fence, or the refresh would end with 40001 and lose its work. Everything that people and
+-- other processes write (pause, request, worker, view) lives in other tables.
+
+CREATE TABLE refresher.migration (
+    version int PRIMARY KEY,
+    name text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE refresher.migration IS 'The steps by which this schema came to be.';
+
+CREATE TABLE refresher.view (
+    name text PRIMARY KEY,
+    schema_name text NOT NULL,
+    relation_name text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('view', 'materialized_view')),
+    upstreams text[] NOT NULL DEFAULT '{}',
+    unmanaged text[] NOT NULL DEFAULT '{}',
+    target_lag interval,
+    max_staleness interval,
+    registered_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE refresher.view IS 'Managed views as configured; written when a configuration comes into force.';
+COMMENT ON COLUMN refresher.view.upstreams IS 'Nearest refreshed upstreams, looking through plain views.';
+COMMENT ON COLUMN refresher.view.unmanaged IS 'Materialized views it reads in the same way that are not managed: nothing tells how old they are, nor, then, how old it is.';
+
+CREATE TABLE refresher.fence (
+    view text PRIMARY KEY,
+    run bigint,
+    worker text,
+    taken_at timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE refresher.fence IS 'The row whose lock is the right to refresh a view. Nothing may have a foreign key to it.';
+
+CREATE TABLE refresher.slot (
+    number int PRIMARY KEY CHECK (number > 0)
+);
+COMMENT ON TABLE refresher.slot IS 'A locked row is one running refresh; max_parallel rows are in use.';
+
+CREATE TABLE refresher.state (
+    view text PRIMARY KEY,
+    relation oid NOT NULL,
+    as_of timestamptz NOT NULL,
+    data_as_of timestamptz,
+    watermark pg_snapshot NOT NULL,
+    upstreams_seen jsonb NOT NULL DEFAULT '{}',
+    run bigint NOT NULL,
+    rows bigint NOT NULL,
+    last_change_at timestamptz,
+    full_seconds double precision,
+    concurrent_seconds double precision,
+    concurrent_churn bigint
+) WITH (fillfactor = 50);
+COMMENT ON TABLE refresher.state IS 'The last success of each view; written under its fence only.';
+COMMENT ON COLUMN refresher.state.relation IS 'The relation that was refreshed: one re-created by others has unknown contents.';
+COMMENT ON COLUMN refresher.state.data_as_of IS 'min(as_of, upstreams'' data_as_of) in the refresh''s snapshot; null when an upstream''s is unknown.';
+COMMENT ON COLUMN refresher.state.upstreams_seen IS 'Upstream name to the as_of this refresh read it at.';
+
+CREATE TABLE refresher.run (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    view text NOT NULL,
+    due_at timestamptz NOT NULL,
+    trigger text NOT NULL CHECK (trigger IN ('schedule', 'manual', 'upstream', 'populate')),
+    strategy text,
+    reason text,
+    outcome text CHECK (outcome IN ('succeeded', 'unchanged', 'failed', 'cancelled')),
+    attempt int NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    as_of timestamptz,
+    duration_seconds double precision,
+    queue_wait_seconds double precision,
+    lock_wait_seconds double precision,
+    rows bigint,
+    bytes bigint,
+    rows_inserted bigint,
+    rows_updated bigint,
+    rows_deleted bigint,
+    failure text,
+    error text,
+    worker text NOT NULL
+);
+CREATE INDEX run_by_view ON refresher.run (view, id DESC);
+CREATE INDEX run_open ON refresher.run (view) WHERE outcome IS NULL;
+CREATE INDEX run_by_age ON refresher.run (started_at);
+COMMENT ON TABLE refresher.run IS 'Recorded attempts; outcome is null while one is open.';
+
+CREATE TABLE refresher.tally (
+    view text NOT NULL,
+    metric text NOT NULL CHECK (metric IN ('runs', 'failures', 'rows', 'misfires')),
+    label text NOT NULL,
+    value bigint NOT NULL,
+    PRIMARY KEY (view, metric, label)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE refresher.tally IS 'Counters that outlive runs, which are purged.';
+
+CREATE TABLE refresher.pause (
+    view text PRIMARY KEY,
+    paused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    until timestamptz NOT NULL,
+    paused_by text NOT NULL
+);
+COMMENT ON TABLE refresher.pause IS 'Views whose schedule is held; a row whose time is over means nothing.';
+
+CREATE TABLE refresher.request (
+    view text PRIMARY KEY,
+    requested_at timestamptz NOT NULL,
+    strategy text,
+    requested_by text NOT NULL
+);
+COMMENT ON TABLE refresher.request IS 'The newest manual request for each view: a due instant like any other.';
+
+CREATE TABLE refresher.worker (
+    id text PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('daemon', 'command')),
+    views text[] NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+COMMENT ON TABLE refresher.worker IS 'Processes at work, refreshed while they live.';
+
+CREATE VIEW refresher.freshness AS
+SELECT
+    f.view,
+    f.relation,
+    f.kind,
+    CASE
+        WHEN f.data_as_of IS NULL THEN 'unknown'
+        WHEN f.staleness > f.max_staleness THEN 'stale'
+        WHEN f.staleness > f.target_lag THEN 'late'
+        ELSE 'fresh'
+    END AS state,
+    f.as_of,
+    f.data_as_of,
+    f.staleness,
+    f.max_staleness,
+    r.outcome AS last_outcome,
+    r.started_at AS last_started_at,
+    r.finished_at AS last_finished_at
+FROM (
+    SELECT
+        v.name AS view,
+        format('%I.%I', v.schema_name, v.relation_name) AS relation,
+        v.kind,
+        v.target_lag,
+        v.max_staleness,
+        own.as_of,
+        d.data_as_of,
+        greatest(statement_timestamp() - d.data_as_of, interval '0') AS staleness
+    FROM refresher.view AS v
+    LEFT JOIN (
+        pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    ) ON n.nspname = v.schema_name AND c.relname = v.relation_name
+    LEFT JOIN refresher.state AS own
+        ON own.view = v.name AND own.relation = c.oid AND c.relispopulated
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE
+                WHEN v.kind = 'materialized_view' THEN own.data_as_of
+                WHEN c.relkind IS DISTINCT FROM 'v' OR cardinality(v.unmanaged) > 0 THEN NULL
+                WHEN cardinality(v.upstreams) = 0 THEN statement_timestamp()
+                ELSE (
+                    SELECT CASE WHEN bool_and(u.data_as_of IS NOT NULL) THEN min(u.data_as_of) END
+                    FROM unnest(v.upstreams) AS wanted (name)
+                    LEFT JOIN (
+                        refresher.view AS uv
+                        JOIN pg_catalog.pg_namespace AS un ON un.nspname = uv.schema_name
+                        JOIN pg_catalog.pg_class AS uc
+                            ON uc.relnamespace = un.oid
+                            AND uc.relname = uv.relation_name
+                            AND uc.relispopulated
+                        JOIN refresher.state AS u ON u.view = uv.name AND u.relation = uc.oid
+                    ) ON uv.name = wanted.name
+                )
+            END AS data_as_of
+    ) AS d
+) AS f
+LEFT JOIN LATERAL (
+    SELECT run.outcome, run.started_at, run.finished_at
+    FROM refresher.run
+    WHERE run.view = f.view
+    ORDER BY run.id DESC
+    LIMIT 1
+) AS r ON true;
+COMMENT ON VIEW refresher.freshness IS 'One row a view: how stale it is now. Grant it to any application.';
