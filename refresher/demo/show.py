@@ -16,7 +16,7 @@ from refresher.demo.stage import Stage
 from refresher.demo.watch import Watch
 from refresher.demo.writer import Writer
 from refresher.errors import RefresherError, UnreachableError
-from refresher.events import DatabaseDown, DatabaseUp, Event, RunFinished
+from refresher.events import DatabaseDown, DatabaseUp, Event, RunFinished, ViewDegraded
 from refresher.freshness import staleness
 from refresher.refresh.retry import may_pass
 from refresher.runs import Outcome, Run
@@ -74,6 +74,9 @@ def one_cycle(
                 case DatabaseDown(error=error):
                     message = f"the database went away: {error}; run the demo again"
                     raise UnreachableError(message)
+                case ViewDegraded(view=view, problem=problem):
+                    message = f"{view} can't be refreshed: {problem}"
+                    raise RefresherError(message)
                 case RunFinished(run=run):
                     teller.tell(run)
                     if run.succeeded:

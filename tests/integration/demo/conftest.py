@@ -2,16 +2,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from refresher import embedded
 from refresher.config.model import Secret
 from refresher.demo.place import Place, own_place
+from tests.servers import OwnedServer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo_server() -> Iterator[Secret]:
-    """A server of the module's own: the demo's roles have fixed names, and a server shares them."""
-    with embedded.start() as running:
-        yield Secret(running.conninfo)
+    """This process's own: the demo's roles have fixed names, and a server shares its roles."""
+    server = OwnedServer()
+    yield Secret(server.conninfo())
+    server.close()
 
 
 @pytest.fixture

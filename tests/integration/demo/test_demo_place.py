@@ -6,7 +6,7 @@ from psycopg.conninfo import make_conninfo
 
 from refresher.config.model import Secret
 from refresher.demo.place import Place, RefusedError, ignored_environment, own_place
-from refresher.errors import UnreachableError
+from refresher.errors import RefresherError, UnreachableError
 
 TAKEN = """
     SELECT datname FROM pg_database WHERE datname = 'refresher_demo'
@@ -53,6 +53,64 @@ def test_a_running_demo_is_left_alone(demo_server: Secret, place: Place) -> None
     with pytest.raises(RefusedError, match="another demo runs"), own_place(demo_server, keep=False):
         pass
     assert fetch(place.owner, "SELECT 1") == [1]
+
+
+def test_of_two_demos_that_begin_at_once_one_is_refused(demo_server: Secret) -> None:
+    """The other has taken the lock, and made nothing yet that could be seen."""
+    with psycopg.connect(demo_server.reveal(), dbname="postgres") as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended('refresher demo', 0))")
+        with pytest.raises(RefusedError, match="another demo runs") as refused:
+            own_place(demo_server, keep=False).__enter__()
+    assert refused.value.exit_code == 2
+    assert fetch(demo_server, TAKEN) == []
+
+
+def test_demos_meet_whatever_database_their_urls_name(demo_server: Secret, place: Place) -> None:
+    elsewhere = Secret(make_conninfo(demo_server.reveal(), dbname="template1"))
+    with pytest.raises(RefusedError, match="another demo runs"):
+        own_place(elsewhere, keep=False).__enter__()
+    assert fetch(place.owner, "SELECT 1") == [1]
+
+
+def test_a_server_without_the_common_database_will_do(demo_server: Secret) -> None:
+    run(demo_server, "CREATE DATABASE sole")
+    only = Secret(make_conninfo(demo_server.reveal(), dbname="sole"))
+    run(only, "ALTER DATABASE postgres RENAME TO renamed")
+    try:
+        with own_place(only, keep=False) as place:
+            assert fetch(place.owner, "SELECT 1") == [1]
+            with pytest.raises(RefusedError, match="another demo runs"):
+                own_place(only, keep=False).__enter__()
+    finally:
+        run(only, "ALTER DATABASE renamed RENAME TO postgres")
+        run(demo_server, "DROP DATABASE sole WITH (FORCE)")
+
+
+def test_demos_can_follow_at_once(demo_server: Secret) -> None:
+    for _ in range(5):
+        with own_place(demo_server, keep=False):
+            pass
+
+
+def test_a_lock_that_the_server_took_away_is_not_missed(demo_server: Secret) -> None:
+    with own_place(demo_server, keep=False):
+        run(
+            demo_server,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        )
+    assert fetch(demo_server, TAKEN) == []
+
+
+def test_what_can_not_be_removed_is_named(demo_server: Secret) -> None:
+    def keep_something() -> None:
+        with own_place(demo_server, keep=False):
+            run(demo_server, "CREATE DATABASE keeper OWNER authenticator")
+
+    with pytest.raises(RefresherError, match="can't remove its database refresher_demo") as left:
+        keep_something()
+    run(demo_server, "DROP DATABASE keeper", "DROP ROLE authenticator, service_role")
+    assert left.value.exit_code == 1
 
 
 @pytest.mark.parametrize(

@@ -1,64 +1,184 @@
 import io
-import os
+import re
 import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
 
 import psycopg
 import pytest
-from rich.console import Console
+from rich.console import RenderableType
 
 from refresher.config.model import Secret
 from refresher.demo.place import RefusedError
 from refresher.demo.run import Options, run
 from refresher.demo.stage import Stage
+from refresher.errors import RefresherError, UnreachableError
+from refresher.runs import Outcome, Trigger
 
+POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LEFT = """
     SELECT datname FROM pg_database WHERE datname = 'refresher_demo'
     UNION ALL SELECT rolname FROM pg_roles WHERE rolname IN ('authenticator', 'service_role')
 """
 
 
-class InterruptedStage(Stage):
-    """Somebody sends a signal when the story gets to a word."""
+class EventfulStage(Stage):
+    """Things happen when the story gets to certain words, each once."""
 
-    def __init__(self, word: str, number: signal.Signals) -> None:
-        super().__init__(Console(file=io.StringIO()), quiet=True)
-        self._word = word
-        self._number = number
+    def __init__(self, events: Mapping[str, Callable[[], object]]) -> None:
+        self.story = io.StringIO()
+        super().__init__(self.story)
+        self._events = dict(events)
 
-    def say(self, line: object = "") -> None:
-        if self._word in str(line):
-            os.kill(os.getpid(), self._number)
-
-
-def left(server: Secret) -> list[tuple[str]]:
-    with psycopg.connect(server.reveal()) as connection:
-        return connection.execute(LEFT).fetchall()
+    def say(self, part: RenderableType = "") -> None:
+        told = len(self.story.getvalue())
+        super().say(part)
+        text = self.story.getvalue()[told:]
+        for words in [words for words in self._events if words in text]:
+            self._events.pop(words)()
 
 
-def test_a_small_incident_does_not_die_and_says_so(demo_server: Secret) -> None:
-    story = io.StringIO()
-    options = Options(scale=0.01, database_url=demo_server)
-    replayed = run(options, Stage(Console(file=story, width=100), quiet=False))
-    assert (replayed.before.rows, replayed.before.sqlstate) == (50, None)
-    assert replayed.count.rows == 155
-    assert "does not die" in story.getvalue()
-    assert "\x1b" not in story.getvalue()
-    assert left(demo_server) == []
+@pytest.fixture
+def small(demo_server: Secret) -> Iterator[Options]:
+    """A small demo on the module's server, of which nothing is left at the end."""
+    handlers = [signal.getsignal(number) for number in POLITE]
+    yield Options(scale=0.01, database_url=demo_server)
+    with psycopg.connect(demo_server.reveal()) as connection:
+        assert connection.execute(LEFT).fetchall() == []
+    assert handlers == [signal.getsignal(number) for number in POLITE]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_demo_leaves_nothing_behind(
-    demo_server: Secret, number: signal.Signals
-) -> None:
-    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    with pytest.raises(KeyboardInterrupt):
-        run(Options(scale=0.01, database_url=demo_server), InterruptedStage("Loaded", number))
-    assert left(demo_server) == []
-    assert before == [
-        signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+def interrupt(number: signal.Signals = signal.SIGINT) -> Callable[[], object]:
+    return lambda: signal.raise_signal(number)
+
+
+def execute(server: Secret, *statements: str, database: str | None = None) -> Callable[[], object]:
+    def do() -> None:
+        with psycopg.connect(server.reveal(), dbname=database, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return do
+
+
+def send_away(server: Secret) -> Callable[[], object]:
+    return execute(
+        server,
+        "ALTER DATABASE refresher_demo ALLOW_CONNECTIONS false",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'refresher_demo'",
+    )
+
+
+def test_one_cycle_cures_the_list_and_keeps_it_fresh(small: Options) -> None:
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", 9187))
+            taken.listen()
+        except OSError:
+            pass  # somebody else has it: just as well
+        stage = EventfulStage({})
+        report = run(Options(once=True, scale=small.scale, database_url=small.database_url), stage)
+    story = stage.story.getvalue()
+    assert (report.before.page.rows, report.before.page.sqlstate) == (50, None)
+    assert (report.before.count.rows, report.after.count.rows) == (155, 155)
+    assert (report.after.page.role, report.after.page.rows) == ("authenticator", 50)
+    assert {run.outcome for run in report.runs} == {Outcome.SUCCEEDED}
+    assert [(run.view, run.trigger) for run in report.runs] == [
+        ("source_performance", Trigger.UPSTREAM),
+        ("customer_sources", Trigger.SCHEDULE),
+        ("source_performance", Trigger.POPULATE),
+        ("customer_sources", Trigger.POPULATE),
     ]
+    assert "does not die" in story
+    assert re.search(r"http://127\.0\.0\.1:(?!9187)\d+/metrics", story)
+    assert re.search(r"customer_sources +staleness .+ -> .+ms \(concurrent", story)
+    assert "\x1b" not in story
+    assert max(map(len, story.splitlines())) <= 100
 
 
-def test_a_scale_that_can_not_be_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        ("Loaded", signal.SIGINT),
+        ("The incident", signal.SIGTERM),
+        ("The cure", signal.SIGHUP),
+        ("customers_crm_v", signal.SIGINT),
+    ],
+)
+def test_before_the_live_phase_a_signal_interrupts(
+    small: Options, words: str, number: signal.Signals
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(small, EventfulStage({words: interrupt(number)}))
+
+
+@pytest.mark.parametrize("number", POLITE)
+def test_the_live_phase_ends_by_a_signal(small: Options, number: signal.Signals) -> None:
+    stage = EventfulStage({"Ctrl-C": interrupt(number)})
+    report = run(small, stage)
+    assert {run.trigger for run in report.runs} >= {Trigger.POPULATE}
+    assert "The demo has ended" in stage.story.getvalue()
+
+
+def test_one_cycle_that_is_interrupted_was_not_done(small: Options) -> None:
+    options = Options(once=True, scale=small.scale, database_url=small.database_url)
+    with pytest.raises(KeyboardInterrupt):
+        run(options, EventfulStage({"metrics": interrupt()}))
+
+
+def test_the_live_phase_waits_for_a_database_that_is_away(
+    small: Options, demo_server: Secret
+) -> None:
+    stage = EventfulStage(
+        {
+            "Ctrl-C": send_away(demo_server),
+            "is away": execute(demo_server, "ALTER DATABASE refresher_demo ALLOW_CONNECTIONS true"),
+            "is back": interrupt(),
+        }
+    )
+    run(small, stage)
+    assert "is back" in stage.story.getvalue()
+
+
+def test_one_cycle_does_not_wait_for_a_database_that_is_away(
+    small: Options, demo_server: Secret
+) -> None:
+    options = Options(once=True, scale=small.scale, database_url=small.database_url)
+    with pytest.raises(UnreachableError, match="went away"):
+        run(options, EventfulStage({"metrics": send_away(demo_server)}))
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("TRUNCATE customer_profiles CASCADE", "customer_sources could not be refreshed: .*row"),
+        ("DROP MATERIALIZED VIEW customer_sources CASCADE", "does not exist"),
+    ],
+)
+def test_one_cycle_that_fails_says_why(
+    small: Options, demo_server: Secret, statement: str, problem: str
+) -> None:
+    options = Options(once=True, scale=small.scale, database_url=small.database_url)
+    spoil = execute(demo_server, statement, database="refresher_demo")
+    with pytest.raises(RefresherError, match=problem) as failed:
+        run(options, EventfulStage({"metrics": spoil}))
+    assert failed.value.exit_code == 1
+
+
+def test_what_postgresql_says_against_it_is_an_error_of_ours(
+    small: Options, demo_server: Secret
+) -> None:
+    spoil = execute(demo_server, "DROP TABLE segments CASCADE", database="refresher_demo")
+    with pytest.raises(RefresherError, match=r"can't go on: relation .segments. does not exist"):
+        run(small, EventfulStage({"Loaded": spoil}))
+
+
+def test_a_server_that_goes_away_is_unreachable(small: Options, demo_server: Secret) -> None:
+    with pytest.raises(UnreachableError):
+        run(small, EventfulStage({"Loaded": send_away(demo_server)}))
+
+
+@pytest.mark.parametrize("scale", [0, -1, 1000])
+def test_a_scale_that_can_not_be_is_refused(scale: float) -> None:
     with pytest.raises(RefusedError, match="a scale is above 0"):
-        run(Options(scale=0), Stage(Console(file=io.StringIO()), quiet=True))
+        run(Options(scale=scale), EventfulStage({}))

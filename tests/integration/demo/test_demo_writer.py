@@ -43,13 +43,22 @@ def test_orders_come_in_until_it_is_stopped(loaded: Place) -> None:
     assert before[3] is True
 
 
-def test_it_ends_quietly_when_the_database_goes_away(loaded: Place) -> None:
+def test_it_goes_on_when_the_database_comes_back(loaded: Place) -> None:
     writer = Writer(loaded.owner, customers=CUSTOMERS, pause=timedelta(milliseconds=1))
     with writer.running(), psycopg.connect(loaded.owner.reveal(), autocommit=True) as connection:
-        wait_until(lambda: writer.orders >= 1)
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        wait_until(lambda: writer.orders >= 2)
+        ended = connection.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        writer._thread.join(20)
-        assert not writer._thread.is_alive()
+        ).fetchone()
+        assert ended is not None
+        assert ended[0] >= 1
+        written = writer.orders
+        wait_until(lambda: writer.orders >= written + 3)
+
+
+def test_the_first_order_is_there_when_it_begins(loaded: Place) -> None:
+    writer = Writer(loaded.owner, customers=CUSTOMERS, pause=timedelta(hours=1))
+    before = totals(loaded.owner)
+    with writer.running():
+        assert totals(loaded.owner)[0] == before[0] + 1
