@@ -5,13 +5,16 @@ too late or not at all (a second statement would simply be run) and what can't b
 so that typing mistakes are found without a server. Nothing that PostgreSQL accepts is refused.
 """
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 from refresher.config.faults import shorten
 from refresher.config.lexer import SqlError, Token, line_at, scan
 
 _BEGINNINGS = ("select", "with", "values", "table")
+_INTO = frozenset("".join(letters) for letters in product("iI", "nN", "tT", "oO"))
 _CLOSING = {"(": ")", "[": "]"}
+_ENDS = frozenset({",", ")", "]"})
+_TELLING = frozenset("()[],{}\\")
 # Reserved in every supported major, so that none of them can begin a list's next entry.
 _CLAUSES = (
     *("except", "fetch", "from", "group", "having", "intersect", "into", "limit", "offset"),
@@ -72,37 +75,38 @@ def _require_query(text: str, statement: list[Token]) -> None:
         raise SqlError(problem, line_at(text, first.start))
     for before, token in pairwise(statement):
         # After AS or a dot, INTO is a name.
-        if token.is_word("into") and not (before.is_word("as") or before.text == "."):
+        if token.text in _INTO and before.text != "." and not before.is_word("as"):
             problem = "has INTO; a definition only reads, so leave INTO out"
             raise SqlError(problem, line_at(text, token.start))
 
 
 def _require_sound(text: str, tokens: list[Token]) -> None:
-    _require_balance(text, tokens)
-    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
-        if token.text in {"\\", "{", "}"}:
-            problem = (
-                f"has a {token.text} outside quotes, which is not SQL;"
-                " templates and psql commands are not understood"
-            )
-            raise SqlError(problem, line_at(text, token.start))
-        if token.text == "," and (
-            after is None or after.text in {",", ")", "]"} or after.is_word(*_CLAUSES)
-        ):
-            problem = "has a comma with nothing after it; remove it"
-            raise SqlError(problem, line_at(text, token.start))
-
-
-def _require_balance(text: str, tokens: list[Token]) -> None:
     opened: list[Token] = []
-    for token in tokens:
-        if token.text in _CLOSING:
-            opened.append(token)
-        elif token.text in _CLOSING.values() and (
-            not opened or _CLOSING[opened.pop().text] != token.text
-        ):
-            problem = f"has a {token.text} that closes nothing; remove it"
+    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.text not in _TELLING:
+            continue
+        problem = _mistake(token, after, opened)
+        if problem is not None:
             raise SqlError(problem, line_at(text, token.start))
     if opened:
         problem = f"has a {opened[-1].text} that is not closed; close it"
         raise SqlError(problem, line_at(text, opened[-1].start))
+
+
+def _mistake(token: Token, after: Token | None, opened: list[Token]) -> str | None:
+    """What is wrong with a telling symbol; keeps the list of open brackets."""
+    match token.text:
+        case "(" | "[":
+            opened.append(token)
+        case ")" | "]":
+            if not opened or _CLOSING[opened.pop().text] != token.text:
+                return f"has a {token.text} that closes nothing; remove it"
+        case ",":
+            if after is None or after.text in _ENDS or after.is_word(*_CLAUSES):
+                return "has a comma with nothing after it; remove it"
+        case other:
+            return (
+                f"has a {other} outside quotes, which is not SQL;"
+                " templates and psql commands are not understood"
+            )
+    return None
