@@ -44,7 +44,8 @@ def test_a_record_that_was_closed_as_lost_stands_as_it_was_counted(
         workshop.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
         attempt = Background(workshop.attempt(view))
         _wait_for_lock(bystander, "relation")
-        # Nobody has heard of its process: it was stopped for long, say.
+        # Nobody has heard of its process for long: it was stopped, say.
+        bystander.execute("UPDATE refresher.run SET started_at = started_at - interval '1 minute'")
         (closed,) = close_lost_runs(bystander, worker="test/other", in_flight=())
     assert attempt.result() == NotBegun(Obstacle.DISCHARGED)
     assert workshop.history(view)[0] == closed
