@@ -6,7 +6,6 @@ import pty
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ from refresher.postgres.sessions import Connection
 from tests.acceptance.process import PATIENCE, clean_environment
 from tests.conftest import Database
 from tests.project import Project, gate_shut, gated, materialized
-from tests.servers import fast_directory
 from tests.waiting import wait_until
 
 NUMBERS = materialized("SELECT id FROM generate_series(1, 10) AS id")
@@ -60,14 +58,6 @@ def terminal() -> Iterator[Terminal]:
     opened = Terminal()
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def open_dir() -> Iterator[Path]:
-    """A directory a server's own account can enter; root's temporary ones are closed to it."""
-    with tempfile.TemporaryDirectory(prefix="refresher-test-", dir=fast_directory()) as path:
-        Path(path).chmod(0o711)
-        yield Path(path)
 
 
 def waits_at_the_gate(connection: Connection) -> bool:
