@@ -154,7 +154,11 @@ FROM (
         v.max_staleness,
         own.as_of,
         d.data_as_of,
-        greatest(statement_timestamp() - d.data_as_of, interval '0') AS staleness
+        -- greatest() alone would make an unknown staleness none at all: it passes over nulls.
+        CASE
+            WHEN d.data_as_of IS NOT NULL
+            THEN greatest(statement_timestamp() - d.data_as_of, interval '0')
+        END AS staleness
     FROM refresher.view AS v
     LEFT JOIN (
         pg_catalog.pg_class AS c

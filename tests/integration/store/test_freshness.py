@@ -1,0 +1,244 @@
+"""`refresher.freshness` says in SQL what freshness.py and the graph say in Python."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from refresher import freshness
+from refresher.config.model import Database as DatabaseConfig
+from refresher.config.model import Default, Every, Kind, MaxStaleness, Secret, View
+from refresher.graph import Graph
+from refresher.names import RelationName
+from refresher.observe.snapshot import read_snapshot
+from refresher.postgres.sessions import Connection
+from refresher.store.registry import register
+from refresher.store.state import read_clock
+from tests.conftest import Database
+
+HOUR = timedelta(hours=1)
+MOMENT = timedelta(minutes=1)
+"""More than passes between two readings, less than lies between an age and a limit."""
+
+# Ages end in a half hour and limits in a whole one, so that no state depends on the moment.
+ages = st.integers(0, 5).map(lambda hours: (hours + 0.5) * HOUR)
+limits = st.none() | st.integers(1, 5).map(lambda hours: hours * HOUR)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the store has of a view, by age."""
+
+    as_of: timedelta
+    data_as_of: timedelta | None
+    is_of_what_stands: bool
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A view, as it is configured and as it stands."""
+
+    kind: Kind
+    reads: frozenset[str]
+    unmanaged: frozenset[str]
+    max_staleness: MaxStaleness
+    target_lag: timedelta | None
+    stands: str
+    stored: Stored | None
+    outcomes: tuple[str | None, ...]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> dict[str, Relation]:
+    names = [f"v {number}" for number in range(draw(st.integers(1, 6)))]
+    world = {}
+    for position, name in enumerate(names):
+        world[name] = Relation(
+            kind=draw(st.sampled_from(Kind)),
+            reads=frozenset(name for name in names[:position] if draw(st.booleans())),
+            unmanaged=draw(st.sampled_from([frozenset[str]()] * 3 + [frozenset({"x.others"})])),
+            max_staleness=draw(limits | st.just(Default.DERIVED)),
+            target_lag=draw(limits),
+            stands=draw(st.sampled_from(["as configured"] * 4 + ["empty", "table", "missing"])),
+            stored=draw(
+                st.none() | st.builds(Stored, ages, st.none() | ages, st.integers(0, 3).map(bool))
+            ),
+            outcomes=tuple(
+                draw(st.lists(st.sampled_from(["succeeded", "failed", None]), max_size=2))
+            ),
+        )
+    return world
+
+
+def view_of(name: str, relation: Relation) -> View:
+    return View(
+        name=name,
+        database="crm",
+        relation=RelationName("World", name),
+        kind=relation.kind,
+        query="SELECT 1",
+        query_path=Path("v.sql"),
+        max_staleness=relation.max_staleness,
+        schedule=Every(every=HOUR),
+    )
+
+
+def build(connection: Connection, world: dict[str, Relation], now: datetime) -> None:
+    connection.execute(
+        'DROP SCHEMA IF EXISTS "World" CASCADE; CREATE SCHEMA "World";'
+        " TRUNCATE refresher.view, refresher.state, refresher.run"
+    )
+    views = {name: view_of(name, relation) for name, relation in world.items()}
+    register(connection, views, graph_of(world), max_parallel=1)
+    for name, relation in world.items():
+        make(connection, name, relation)
+        if relation.stored is not None:
+            remember(connection, name, relation.stored, now)
+        for outcome in relation.outcomes:
+            connection.execute(
+                "INSERT INTO refresher.run (view, due_at, trigger, attempt, worker, outcome)"
+                " VALUES (%s, now(), 'manual', 1, 'w', %s)",
+                [name, outcome],
+            )
+        connection.execute(
+            "UPDATE refresher.view SET target_lag = %s WHERE name = %s", [relation.target_lag, name]
+        )
+
+
+def make(connection: Connection, name: str, relation: Relation) -> None:
+    form = {
+        ("as configured", Kind.VIEW): "CREATE VIEW {} AS SELECT 1",
+        ("as configured", Kind.MATERIALIZED_VIEW): "CREATE MATERIALIZED VIEW {} AS SELECT 1",
+        ("empty", Kind.VIEW): "CREATE MATERIALIZED VIEW {} AS SELECT 1",
+        ("empty", Kind.MATERIALIZED_VIEW): "CREATE MATERIALIZED VIEW {} AS SELECT 1 WITH NO DATA",
+        ("table", Kind.VIEW): "CREATE TABLE {} ()",
+        ("table", Kind.MATERIALIZED_VIEW): "CREATE TABLE {} ()",
+    }.get((relation.stands, relation.kind))
+    if form is not None:
+        connection.execute(sql.SQL(form).format(sql.Identifier("World", name)))
+
+
+def remember(connection: Connection, name: str, stored: Stored, now: datetime) -> None:
+    connection.execute(
+        "INSERT INTO refresher.state (view, relation, as_of, data_as_of, watermark, run, rows)"
+        " SELECT %s, coalesce(max(c.oid) FILTER (WHERE %s), 1), %s, %s, '1:1:', 1, 0"
+        " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = 'World' AND c.relname = %s",
+        [
+            name,
+            stored.is_of_what_stands,
+            now - stored.as_of,
+            None if stored.data_as_of is None else now - stored.data_as_of,
+            name,
+        ],
+    )
+
+
+def graph_of(world: dict[str, Relation]) -> Graph:
+    return Graph(
+        {name: relation.reads for name, relation in world.items()},
+        frozenset(name for name in world if world[name].kind is Kind.MATERIALIZED_VIEW),
+        {name: relation.unmanaged for name, relation in world.items()},
+    )
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
+    with database.connect() as opened:
+        yield opened
+
+
+@given(world=worlds())
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example clears it
+)
+def test_sql_and_python_agree(connection: Connection, world: dict[str, Relation]) -> None:
+    now = read_clock(connection)
+    build(connection, world, now)
+
+    told = {row["view"]: row for row in connection.execute("SELECT * FROM refresher.freshness")}
+    crm = DatabaseConfig(alias="crm", conninfo=Secret(""))
+    views = {name: view_of(name, relation) for name, relation in world.items()}
+    snapshot = read_snapshot(connection, crm, views, graph_of(world))
+
+    assert told.keys() == world.keys()
+    for name, seen in snapshot.views.items():
+        expected = {
+            "relation": f'"World"."{name}"',
+            "kind": views[name].kind.value,
+            "as_of": seen.stored.as_of,
+            "max_staleness": seen.max_staleness,
+            "last_outcome": seen.last_run and seen.last_run.outcome,
+            "last_started_at": seen.last_run and seen.last_run.started_at,
+            "last_finished_at": seen.last_run and seen.last_run.finished_at,
+            "state": freshness.state(
+                seen.staleness(now), world[name].target_lag, seen.max_staleness
+            ).value,
+        }
+        assert {column: told[name][column] for column in expected} == expected
+        same_moment(told[name]["data_as_of"], seen.data_as_of(now), exactly=not seen.live)
+        assert (told[name]["staleness"] is None) == (told[name]["data_as_of"] is None)
+        if told[name]["staleness"] is not None:
+            same_moment(now - told[name]["staleness"], seen.data_as_of(now), exactly=False)
+
+
+def same_moment(told: datetime | None, seen: datetime | None, *, exactly: bool) -> None:
+    if told is None or seen is None or exactly:
+        assert told == seen
+    else:
+        assert abs(told - seen) < MOMENT
+
+
+PLAIN = Relation(
+    kind=Kind.VIEW,
+    reads=frozenset(),
+    unmanaged=frozenset(),
+    max_staleness=HOUR,
+    target_lag=None,
+    stands="as configured",
+    stored=None,
+    outcomes=(),
+)
+
+
+def test_an_application_may_read_it_and_nothing_else(
+    connection: Connection, database: Database, make_role: Callable[..., str]
+) -> None:
+    role = make_role("application")
+    build(connection, {"v": PLAIN}, read_clock(connection))
+    for statement in (
+        "GRANT USAGE ON SCHEMA refresher TO {}",
+        "GRANT SELECT ON refresher.freshness TO {}",
+    ):
+        connection.execute(sql.SQL(statement).format(sql.Identifier(role)))
+
+    with database.connect_as(role) as application:
+        rows = application.execute("SELECT view, state FROM refresher.freshness").fetchall()
+
+        assert rows == [{"view": "v", "state": "fresh"}]
+        for hidden in ("view", "state", "run", "worker", "fence", "request"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                application.execute(
+                    sql.SQL("SELECT FROM {}").format(sql.Identifier("refresher", hidden))
+                )
+
+
+def test_a_clock_that_went_back_makes_nothing_staler_than_now(connection: Connection) -> None:
+    ahead = Stored(as_of=-HOUR, data_as_of=-HOUR, is_of_what_stands=True)
+    view = replace(PLAIN, kind=Kind.MATERIALIZED_VIEW, stored=ahead)
+    build(connection, {"v": view}, read_clock(connection))
+
+    row: Any = connection.execute("SELECT state, staleness FROM refresher.freshness").fetchone()
+
+    assert row == {"state": "fresh", "staleness": timedelta()}
