@@ -40,9 +40,13 @@ class Chores:
 
     def begin(self, connection: Connection, views: Mapping[str, View]) -> None:
         """Make this daemon and its views known, and know the graph."""
-        self._beat(connection, views)
+        self.beat(connection, views)
         self._read_graph(connection, views)
         forget_abandoned(connection)
+
+    def beat(self, connection: Connection, views: Mapping[str, View]) -> None:
+        """Say that this daemon lives."""
+        presence.beat(connection, worker=self._worker, kind="daemon", views=views)
 
     def refresh_graph(self) -> None:
         """Read the graph again the next time round: views have changed."""
@@ -50,7 +54,7 @@ class Chores:
 
     def do(self, connection: Connection, views: Mapping[str, View]) -> None:
         """What is to be done every two seconds, and what now and then."""
-        self._beat(connection, views)
+        self.beat(connection, views)
         if time.monotonic() >= self._graph_at:
             self._read_graph(connection, views)
             forget_abandoned(connection)
@@ -74,9 +78,6 @@ class Chores:
     def leave(self, connection: Connection) -> None:
         """Say that this daemon ends."""
         presence.leave(connection, worker=self._worker)
-
-    def _beat(self, connection: Connection, views: Mapping[str, View]) -> None:
-        presence.beat(connection, worker=self._worker, kind="daemon", views=views)
 
     def _read_graph(self, connection: Connection, views: Mapping[str, View]) -> None:
         self.graph = read_graph(connection, views)

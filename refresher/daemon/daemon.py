@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from refresher.config.model import Config, View
+from refresher.daemon.applying import Applying
 from refresher.daemon.fleet import Fleet
 from refresher.daemon.listeners import fan_out
-from refresher.definitions.apply import apply
-from refresher.definitions.populate import Populator
 from refresher.events import (
     ConfigRejected,
     ConfigReloaded,
@@ -18,7 +17,6 @@ from refresher.events import (
     Event,
     Listener,
     RunFinished,
-    ViewDegraded,
 )
 from refresher.observe.collector import ProcessCollector
 from refresher.observe.exposition import Exposition
@@ -26,7 +24,6 @@ from refresher.observe.histograms import Histograms
 from refresher.observe.latest import Latest
 from refresher.observe.vitals import Vitals
 from refresher.postgres.sessions import Connection, Endpoint
-from refresher.refresh.session import Session
 from refresher.store.migrate import migrate
 from refresher.store.presence import worker_name
 from refresher.web.app import Verdict, build_app
@@ -124,29 +121,18 @@ class Daemon:
 
     def _prepare(
         self, connection: Connection, endpoint: Endpoint, views: Mapping[str, View]
-    ) -> None:
+    ) -> Applying | None:
         """Before a database is worked with: its store, and what `--apply` asks for."""
         migrate(connection)
         if not self._applies:
-            return
-        session = Session(endpoint, worker=self.worker)
-        database = self._config.databases[endpoint.alias]
-        try:
-            applied = apply(
-                Populator(
-                    session=session,
-                    database=database,
-                    views=views,
-                    emit=self._emit,
-                    began=lambda _discharge: None,
-                )
-            )
-        finally:
-            session.discard()
-        for result in applied:
-            problems = [result.error] if result.error else [d.message for d in result.drift]
-            for problem in problems:
-                self._emit(ViewDegraded(database=endpoint.alias, view=result.view, problem=problem))
+            return None
+        return Applying(
+            endpoint,
+            database=self._config.databases[endpoint.alias],
+            views=views,
+            worker=self.worker,
+            emit=self._emit,
+        )
 
     def _look_after_runs(self, event: Event) -> None:
         if isinstance(event, RunFinished):

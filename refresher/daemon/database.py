@@ -6,6 +6,7 @@ until two seconds have passed; then it reads their state, decides by the pure ru
 costs two seconds, and a lost database nothing but waiting for it.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 import psycopg
 
 from refresher.config.model import Database, View
+from refresher.daemon.applying import Applying, ApplyingCancelledError
 from refresher.daemon.chores import Chores
 from refresher.daemon.dispatch import Dispatcher
 from refresher.daemon.workers import Workers
@@ -31,8 +33,8 @@ RESCAN_SECONDS = 2.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
-Prepare = Callable[[Connection, Endpoint, Mapping[str, View]], None]
-"""Done on every new connection before anything else: migrate the store; apply, if asked to."""
+Prepare = Callable[[Connection, Endpoint, Mapping[str, View]], Applying | None]
+"""Done on every new connection before anything else; returns what is to be applied, if asked to."""
 
 
 class DatabaseLoop:
@@ -58,6 +60,7 @@ class DatabaseLoop:
         self._views = dict(views)
         self._emit = emit
         self._prepare = prepare
+        self._applying: Applying | None = None
         self._workers = Workers(
             endpoint, worker=worker, size=database.max_parallel, emit=emit, report=self._report
         )
@@ -101,8 +104,8 @@ class DatabaseLoop:
 
     @property
     def busy(self) -> int:
-        """How many refreshes are at work."""
-        return self._workers.busy
+        """How many refreshes are at work; an apply is one more."""
+        return self._workers.busy + (self._applying is not None)
 
     @property
     def alive(self) -> bool:
@@ -116,7 +119,10 @@ class DatabaseLoop:
 
     def cancel(self) -> int:
         """Cancel what is at work, on the server; to be repeated while `busy`. Returns how many."""
-        return self._workers.cancel()
+        applying = self._applying
+        if applying is not None:
+            applying.cancel()
+        return self._workers.cancel() + (applying is not None)
 
     def stop(self) -> None:
         """End the loop and the workers; what is at work is waited for."""
@@ -136,15 +142,31 @@ class DatabaseLoop:
         while not self._stopping.is_set():
             try:
                 with connect(self.endpoint, application="refresher loop") as connection:
-                    self._prepare(connection, self.endpoint, self._views)
+                    applying = self._prepare(connection, self.endpoint, self._views)
+                    if applying is not None and not self._draining.is_set():
+                        self._apply(connection, applying)
                     self._chores.begin(connection, self._views)
                     self._emit(DatabaseUp(database=self.database.alias))
                     pause = _FIRST_PAUSE_SECONDS
                     self._watch(connection)
                     self._chores.leave(connection)
+            except ApplyingCancelledError:
+                self._stopping.wait()
             except (RefresherError, psycopg.Error) as error:
                 self._wait_for_database(error, pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _apply(self, connection: Connection, applying: Applying) -> None:
+        """Have definitions applied, and go on showing that this process lives."""
+        self._applying = applying
+        try:
+            applying.start()
+            while not applying.ended(RESCAN_SECONDS):
+                self.heartbeat = time.monotonic()
+                with contextlib.suppress(psycopg.Error):  # an apply finds out itself
+                    self._chores.beat(connection, self._views)
+        finally:
+            self._applying = None
 
     def _wait_for_database(self, error: Exception, pause: float) -> None:
         self.heartbeat = time.monotonic()
