@@ -104,6 +104,14 @@ def test_what_waits_says_for_what(shop: Shop) -> None:
     assert snapshot.views["sales_now"].waiting is None
 
 
+def test_what_reads_contents_that_nobody_refreshes_is_unknown(shop: Shop) -> None:
+    shop.execute("CREATE OR REPLACE VIEW sales_now AS SELECT count(*) AS sales FROM nobodys")
+
+    snapshot = shop.snapshot()
+
+    assert snapshot.views["sales_now"].state(snapshot.read_at) is State.UNKNOWN
+
+
 def test_missing_and_mistaken_relations_are_told_apart_from_managed_ones(shop: Shop) -> None:
     shop.execute("DROP VIEW sales_now; CREATE TABLE sales_now (sales int)")
 
