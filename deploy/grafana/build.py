@@ -101,7 +101,7 @@ def _paused() -> stat.Panel:
 def _unknown() -> stat.Panel:
     return _number(
         "Unknown",
-        "Views that are missing, were never refreshed, or read contents that nobody refreshes here.",
+        "Views that are missing, never refreshed, or read contents that nobody refreshes here.",
         'count(refresher:view_state:max{database=~"$database", state="unknown"} == 1) or vector(0)',
     ).thresholds(_steps((None, _GREEN), (1, _YELLOW)))
 
