@@ -2,12 +2,16 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from refresher.cli.main import _run
 from tests.acceptance import process
 from tests.acceptance.process import Finished, RefresherProcess
 
@@ -40,6 +44,20 @@ class Project:
         draft = self.folder / "config.yaml.new"
         draft.write_text(json.dumps(config, indent=1))
         draft.rename(self.folder / "config.yaml")
+
+    def call(self, *arguments: str) -> int:
+        """Call a command in this process; returns the exit code."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            for name in set(os.environ) - set(process.clean_environment()):
+                patch.delenv(name)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            return _run(arguments)
+
+    def apply(self) -> None:
+        """Create what is configured, without the price of a process."""
+        assert self.call("apply") == 0
 
     def run(self, *arguments: str, deadline: float = process.PATIENCE) -> Finished:
         """Run a command to its end."""

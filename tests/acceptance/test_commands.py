@@ -89,7 +89,7 @@ def test_an_interrupted_refresh_is_cancelled_on_the_server_and_recorded(
     project: Project, keeper: Connection, number: signal.Signals
 ) -> None:
     project.configure({"slow": gated(), "below": materialized("SELECT id FROM slow")})
-    assert project.run("apply").code == 0
+    project.apply()
     with gate_shut(keeper), project.start("run-now", "--all") as command:
         wait_until(lambda: waits_at_the_gate(keeper), what="the refresh")
         command.signal(number)
@@ -126,7 +126,7 @@ def test_the_second_interruption_ends_the_command_at_once(
     project: Project, database: Database, keeper: Connection
 ) -> None:
     project.configure({"slow": gated()})
-    assert project.run("apply").code == 0
+    project.apply()
     with gate_shut(keeper), project.start("run-now", "slow") as command:
         wait_until(lambda: waits_at_the_gate(keeper), what="the refresh")
         with unresponsive(keeper):
@@ -142,7 +142,7 @@ def test_a_refresh_that_is_waited_for_shows_how_long_it_usually_takes(
     project: Project, keeper: Connection, terminal: Terminal
 ) -> None:
     project.configure({"slow": gated()})
-    assert project.run("apply").code == 0
+    project.apply()
     with (
         gate_shut(keeper),
         project.start("run-now", "slow", stderr=terminal.theirs) as command,
@@ -178,7 +178,7 @@ def test_apply_shows_its_steps_on_a_terminal(
 def test_a_narrow_terminal_cuts_nothing(project: Project, terminal: Terminal) -> None:
     name = "a_view_whose_name_is_longer_than_the_terminal_is_wide"
     project.configure({name: NUMBERS})
-    assert project.run("apply").code == 0
+    project.apply()
     project.environment["COLUMNS"] = "50"
     with project.start("status", stdout=terminal.theirs) as command:
         assert command.wait() == 0
@@ -188,7 +188,7 @@ def test_a_narrow_terminal_cuts_nothing(project: Project, terminal: Terminal) ->
 
 def test_a_reader_that_goes_away_ends_no_refresh(project: Project) -> None:
     project.configure({"one": NUMBERS, "two": NUMBERS, "three": NUMBERS})
-    assert project.run("apply").code == 0
+    project.apply()
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -205,7 +205,7 @@ def test_a_reader_that_goes_away_ends_no_refresh(project: Project) -> None:
 def test_a_private_server_serves_several_commands(open_dir: Path) -> None:
     project = Project(open_dir)
     project.configure({"numbers": NUMBERS}, databases={"crm": {"conninfo": "embedded"}})
-    assert project.run("apply").code == 0
+    project.apply()
     (run,) = project.run("run-now", "numbers", "--json").json()
     assert run["outcome"] == "succeeded"
     with project.daemon() as daemon:

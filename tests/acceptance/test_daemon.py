@@ -22,7 +22,7 @@ def test_views_are_refreshed_on_schedule_and_after_their_upstreams(project: Proj
             ),
         }
     )
-    assert project.run("apply").code == 0
+    project.apply()
     with project.daemon() as daemon:
         first = daemon.wait_for_log("run.succeeded", view="numbers", trigger="schedule")
         seen = daemon.mark()
@@ -37,7 +37,7 @@ def test_views_are_refreshed_on_schedule_and_after_their_upstreams(project: Proj
 
 def test_a_stopped_daemon_lets_refreshes_end(project: Project, database: Database) -> None:
     project.configure({"slow": gated(schedule="manual")})
-    assert project.run("apply").code == 0
+    project.apply()
     with database.connect() as keeper, project.daemon() as daemon:
         with gate_shut(keeper):
             assert project.run("run-now", "slow", "--no-wait").code == 0
@@ -54,7 +54,7 @@ def test_a_refresh_that_may_not_end_is_cancelled_and_recorded(
     project: Project, database: Database, hurry: str
 ) -> None:
     project.configure({"slow": gated(schedule="manual")})
-    assert project.run("apply").code == 0
+    project.apply()
     options = ["--drain", "0s"] if hurry == "no drain" else []
     with database.connect() as keeper, project.daemon(*options) as daemon, gate_shut(keeper):
         assert project.run("run-now", "slow", "--no-wait").code == 0
@@ -74,7 +74,7 @@ def test_a_refresh_that_may_not_end_is_cancelled_and_recorded(
 @pytest.mark.parametrize("how", ["SIGHUP", "a changed file"])
 def test_a_new_configuration_is_followed(project: Project, how: str) -> None:
     project.configure({"numbers": materialized(NUMBERS, schedule="manual")})
-    assert project.run("apply").code == 0
+    project.apply()
     with project.daemon() as daemon:
         daemon.wait_for_log("database.up")
         project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
@@ -87,7 +87,7 @@ def test_a_new_configuration_is_followed(project: Project, how: str) -> None:
 
 def test_an_invalid_configuration_leaves_the_old_one_in_force(project: Project) -> None:
     project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
-    assert project.run("apply").code == 0
+    project.apply()
     config = project.folder / "config.yaml"
     with project.daemon() as daemon:
         daemon.wait_for_log("run.succeeded", view="numbers")
@@ -104,7 +104,7 @@ def test_an_invalid_configuration_leaves_the_old_one_in_force(project: Project) 
 
 def test_health_is_told_over_http(project: Project) -> None:
     project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
-    assert project.run("apply").code == 0
+    project.apply()
     with project.daemon() as daemon:
         daemon.wait_for_log("run.succeeded", view="numbers")
         assert json.loads(get(daemon, "/healthz"))["ok"] is True

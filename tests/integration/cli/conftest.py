@@ -1,13 +1,11 @@
 """Commands called in this process, on a real database: all but the start of a real one."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from refresher.cli.main import _run
-from tests.acceptance.process import Finished, clean_environment
+from tests.acceptance.process import Finished
 from tests.conftest import Database
 from tests.project import Project
 
@@ -21,15 +19,9 @@ class Commands(Project):
     def run(self, *arguments: str, deadline: float = 0) -> Finished:
         """Call a command; it takes the time it takes."""
         del deadline
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(self.folder)
-            for name in set(os.environ) - set(clean_environment()):
-                patch.delenv(name)
-            for name, value in self.environment.items():
-                patch.setenv(name, value)
-            self.capsys.readouterr()
-            code = _run(arguments)
-            out, err = self.capsys.readouterr()
+        self.capsys.readouterr()
+        code = self.call(*arguments)
+        out, err = self.capsys.readouterr()
         return Finished(code=code, stdout=out, stderr=err)
 
 

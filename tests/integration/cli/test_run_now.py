@@ -20,7 +20,7 @@ VIEWS = {
 @pytest.fixture
 def applied(commands: Commands) -> Commands:
     commands.configure(VIEWS)
-    assert commands.run("apply").code == 0
+    commands.apply()
     return commands
 
 
@@ -133,7 +133,7 @@ def test_a_daemon_that_does_not_know_the_view_can_not_be_asked(
 
 def test_a_refresh_in_flight_is_joined(commands: Commands, connection: Connection) -> None:
     commands.configure({"slow": gated()})
-    assert commands.run("apply").code == 0
+    commands.apply()
     with gate_shut(connection), commands.start("run-now", "slow", "--json") as first:
         wait_until(lambda: running(connection, "slow"), what="the first refresh")
         with commands.start("run-now", "slow") as second:
@@ -154,7 +154,7 @@ def test_a_refresh_in_flight_that_began_too_early_is_not_enough(
             "below": gated() | {"query": f"{gated()['query']}, (SELECT max(id) FROM numbers) AS n"},
         }
     )
-    assert commands.run("apply").code == 0
+    commands.apply()
     connection.execute("INSERT INTO numbered VALUES (99)")
     with gate_shut(connection), commands.start("run-now", "below", "--json") as early:
         wait_until(lambda: running(connection, "below"), what="the early refresh")
@@ -175,7 +175,7 @@ def test_no_more_are_refreshed_at_once_than_allowed(
         {name: gated() for name in ("one", "two", "three")},
         databases={"crm": {"conninfo": "${DATABASE_URL}", "max_parallel": 2}},
     )
-    assert commands.run("apply").code == 0
+    commands.apply()
     with gate_shut(connection), commands.start("run-now", "--all") as command:
         wait_until(lambda: at_work(connection) == 2, what="two refreshes")
         open_runs = "SELECT count(*) FROM refresher.run WHERE outcome IS NULL"

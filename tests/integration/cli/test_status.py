@@ -17,7 +17,7 @@ VIEWS = {
 @pytest.fixture
 def applied(commands: Commands) -> Commands:
     commands.configure(VIEWS)
-    assert commands.run("apply").code == 0
+    commands.apply()
     return commands
 
 
