@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from refresher.embedded.installation import Installation
 from refresher.postgres import sessions
+from tests import programs
 from tests.servers import TEMPLATE, BorrowedServer, OwnedServer, ServerSource, endpoint_of
 
 _SOURCE = pytest.StashKey[ServerSource]()
@@ -26,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", 'pg(versions): only for these PostgreSQL majors, such as ">= 17"'
     )
+    config.addinivalue_line("markers", "program(name): needs this program of the system")
     invitation = getattr(config, "workerinput", {}).get("server")
     config.stash[_SOURCE] = BorrowedServer(invitation) if invitation else OwnedServer()
 
@@ -41,12 +43,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_SOURCE].close()
 
 
+def pytest_report_header() -> str | None:
+    return programs.report_header()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unfit = [item for item in items if programs.lacks_a_program(item)]
     marked = [item for item in items if item.get_closest_marker("pg")]
-    if not marked:
-        return
-    major = str(Installation.find().major())
-    unfit = [item for item in marked if not _is_for(item, major)]
+    if marked:
+        major = str(Installation.find().major())
+        unfit += [item for item in marked if not _is_for(item, major)]
     if unfit:
         config.hook.pytest_deselected(items=unfit)
         items[:] = [item for item in items if item not in unfit]

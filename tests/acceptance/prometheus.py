@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -14,6 +13,7 @@ from typing import IO, Any
 
 import httpx
 
+from tests.programs import find_program
 from tests.waiting import wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -56,8 +56,7 @@ class Prometheus:
 @contextlib.contextmanager
 def prometheus(*targets: str) -> Iterator[Prometheus]:
     """Run a Prometheus for these addresses, `host:port`, to the end of the block."""
-    executable = shutil.which("prometheus")
-    assert executable, "prometheus is missing: apt-get install prometheus"
+    executable = find_program("prometheus")
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "prometheus.json")  # JSON is YAML
         config.write_text(

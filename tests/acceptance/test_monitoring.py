@@ -1,7 +1,6 @@
 """Real daemons, a real Prometheus: whatever dashboards and rules ask for is there."""
 
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from tests.acceptance.process import RefresherProcess
 from tests.acceptance.prometheus import DEPLOY, Prometheus, prometheus
 from tests.acceptance.web import get
 from tests.conftest import Database
+from tests.programs import find_program
 from tests.project import Project, materialized
 from tests.waiting import wait_until
 
@@ -83,6 +83,7 @@ def address_of(daemon: RefresherProcess) -> str:
     return str(started["listen"].removeprefix("http://"))
 
 
+@pytest.mark.program("prometheus")
 def test_every_expression_of_dashboards_and_rules_finds_series(site: Site) -> None:
     watcher = site.prometheus
 
@@ -98,6 +99,7 @@ def test_every_expression_of_dashboards_and_rules_finds_series(site: Site) -> No
         assert {series[""] for series in watcher.query(other)} <= {0.0}, panel
 
 
+@pytest.mark.program("prometheus")
 def test_what_they_show_is_true(site: Site) -> None:
     _overview_is_true(site.prometheus)
     _replicas_count_once(site.prometheus)
@@ -162,15 +164,14 @@ def _alerts_fire(watcher: Prometheus) -> None:
     assert views("RefresherViewRefreshFailing") == {"broken", "unpopulated"}
 
 
+@pytest.mark.program("promtool")
 def test_metrics_are_as_promtool_likes_them(project: Project) -> None:
-    promtool = shutil.which("promtool")
-    assert promtool, "promtool is missing: apt-get install prometheus"
     project.configure({"numbers": materialized("SELECT 1 AS id", schedule={"every": "1s"})})
     with project.daemon("--apply") as daemon:
         daemon.wait_for_log("run.succeeded", view="numbers")
         wait_until(lambda: "refresher_view_info{" in get(daemon, "/metrics"), what="the view")
         checked = subprocess.run(
-            [promtool, "check", "metrics"],
+            [find_program("promtool"), "check", "metrics"],
             input=get(daemon, "/metrics"),
             text=True,
             capture_output=True,

@@ -1,16 +1,19 @@
-import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
+
+from tests.programs import find_program
+
+pytestmark = pytest.mark.program("promtool")
 
 PROMETHEUS = Path(__file__).parents[3] / "deploy" / "prometheus"
 
 
 def promtool(*arguments: str) -> str:
     """What promtool says; it must say that all is well."""
-    executable = shutil.which("promtool")
-    assert executable, "promtool is missing: apt-get install prometheus"
     done = subprocess.run(
-        [executable, *arguments],
+        [find_program("promtool"), *arguments],
         cwd=PROMETHEUS,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
