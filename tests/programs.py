@@ -1,7 +1,7 @@
 """Programs of the system that some tests need: `@pytest.mark.program("promtool")`.
 
-A new machine has none of them, and `make test` works there all the same: tests without their program
-are left out, and the head of the run says so. Where EVERYTHING is set, as in CI, they fail instead.
+A new machine has none of them, and `make test` works there all the same: tests without their
+program are left out, and the head of the run says so. Where EVERYTHING is set, as in CI, they fail.
 """
 
 import os
