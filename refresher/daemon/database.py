@@ -30,6 +30,8 @@ from refresher.schedule.wakeups import Wakeups
 from refresher.store.state import read_clock, read_states
 
 RESCAN_SECONDS = 2.0
+_STOP_SECONDS = 3.0
+"""How long a thread may take to notice that it is to end: more only where a database hangs."""
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
@@ -125,12 +127,12 @@ class DatabaseLoop:
         return self._workers.cancel() + (applying is not None)
 
     def stop(self) -> None:
-        """End the loop and the workers; what is at work is waited for."""
+        """End the loop and the workers; what is at work is waited for, a hung database is not."""
         self.drain()
         self._workers.stop()
         self._stopping.set()
         self._bell.set()
-        self._thread.join()
+        self._thread.join(_STOP_SECONDS)
         self._wakeups.stop()
 
     def _report(self, task: Task, result: Result | BaseException) -> None:

@@ -18,6 +18,7 @@ from refresher.store.migrate import require_current
 _EVERY_SECONDS = 5.0
 _AT_MOST_EVERY_SECONDS = 0.5
 _GRAPH_SECONDS = 30.0
+_STOP_SECONDS = 3.0
 
 
 class Observer:
@@ -59,10 +60,10 @@ class Observer:
         self._bell.set()
 
     def stop(self) -> None:
-        """Read no more."""
+        """Read no more; a hung database is not waited for."""
         self._stopping.set()
         self._bell.set()
-        self._thread.join()
+        self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
         connection: Connection | None = None
