@@ -35,7 +35,7 @@ def live(place: Place, config: Config, customers: int, stage: Stage, *, once: bo
     writer = Writer(place.owner, customers=customers, pause=_AN_ORDER_EVERY)
     with awaited(happenings.put), closing(Watch(config)) as watch, writer.running():
         watch.look()
-        with _refreshing(config, happenings) as address:
+        with refreshing(config, happenings) as address:
             _introduce(stage, address, once=once)
             if once:
                 one_cycle(happenings, stage, watch, config.views)
@@ -51,13 +51,13 @@ def _introduce(stage: Stage, address: str, *, once: bool) -> None:
     )
     stage.say(f"  metrics  {address}/metrics")
     if not once:
-        stage.say("  Ctrl-C   ends it, and removes all that the demo made")
+        stage.say("  Ctrl-C   ends it")
     stage.say()
 
 
 @contextmanager
-def _refreshing(config: Config, happenings: Happenings) -> Iterator[str]:
-    """Run a daemon; yields where it serves its metrics."""
+def refreshing(config: Config, happenings: Happenings) -> Iterator[str]:
+    """Run a daemon; yields where it serves its metrics: elsewhere if the port is taken."""
     daemon = _start(config, happenings)
     never = threading.Event()
     try:

@@ -44,4 +44,6 @@ def read_again(place: Place, before: Readings, stage: Stage) -> Readings:
 def _moral(page: Reading) -> str:
     if page.sqlstate is None:
         return "At this scale the old list does not die; --scale 1 is the incident's own."
-    return f"{page.sqlstate} is its statement timeout. The count, of no columns, looked healthy."
+    return (
+        f"{page.sqlstate} is the statement timeout; count(*) computes no columns and looks healthy."
+    )

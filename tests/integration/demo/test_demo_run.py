@@ -3,13 +3,17 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from queue import SimpleQueue
 
 import psycopg
 import pytest
 from rich.console import RenderableType
 
 from refresher.config.model import Secret
-from refresher.demo.place import RefusedError
+from refresher.demo.cure import demo_config
+from refresher.demo.live import refreshing
+from refresher.demo.place import Place, RefusedError
 from refresher.demo.run import Options, run
 from refresher.demo.stage import Stage
 from refresher.errors import RefresherError, UnreachableError
@@ -70,14 +74,8 @@ def send_away(server: Secret) -> Callable[[], object]:
 
 
 def test_one_cycle_cures_the_list_and_keeps_it_fresh(small: Options) -> None:
-    with socket.socket() as taken:
-        try:
-            taken.bind(("127.0.0.1", 9187))
-            taken.listen()
-        except OSError:
-            pass  # somebody else has it: just as well
-        stage = EventfulStage({})
-        report = run(Options(once=True, scale=small.scale, database_url=small.database_url), stage)
+    stage = EventfulStage({})
+    report = run(Options(once=True, scale=small.scale, database_url=small.database_url), stage)
     story = stage.story.getvalue()
     assert (report.before.page.rows, report.before.page.sqlstate) == (50, None)
     assert (report.before.count.rows, report.after.count.rows) == (155, 155)
@@ -90,10 +88,21 @@ def test_one_cycle_cures_the_list_and_keeps_it_fresh(small: Options) -> None:
         ("customer_sources", Trigger.POPULATE),
     ]
     assert "does not die" in story
-    assert re.search(r"http://127\.0\.0\.1:(?!9187)\d+/metrics", story)
+    assert re.search(r"http://127\.0\.0\.1:\d+/metrics", story)
     assert re.search(r"customer_sources +staleness .+ -> .+ms \(concurrent", story)
     assert "\x1b" not in story
     assert max(map(len, story.splitlines())) <= 100
+
+
+def test_a_port_that_is_taken_is_given_up_for_another() -> None:
+    nowhere = Place(owner=Secret("host=/nowhere dbname=refresher_demo"), readers={})
+    config = demo_config(nowhere, customers=155)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = replace(config.server, port=port)
+        with refreshing(replace(config, server=server), SimpleQueue()) as address:
+            assert address.startswith("http://127.0.0.1:")
+            assert address != f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(
