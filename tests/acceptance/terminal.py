@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import termios
 import threading
@@ -21,6 +22,7 @@ class Terminal:
         self._ours, self.theirs = pty.openpty()
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("4H", _ROWS, columns, 0, 0))
         self._written = bytearray()
+        self._closing = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -28,8 +30,10 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close it, also under somebody who still writes to it."""
         os.close(self.theirs)
-        self._reader.join(5.0)
+        self._closing.set()
+        self._reader.join()
         os.close(self._ours)
 
     @property
@@ -44,5 +48,12 @@ class Terminal:
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):  # Linux says so when the last writer is gone
-            while piece := os.read(self._ours, 4096):
-                self._written += piece
+            while True:
+                if self._has_more():
+                    self._written += os.read(self._ours, 4096)
+                elif self._closing.is_set():
+                    return
+
+    def _has_more(self) -> bool:
+        readable, _, _ = select.select([self._ours], [], [], 0.05)
+        return bool(readable)
