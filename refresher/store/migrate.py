@@ -13,7 +13,7 @@ from refresher.names import quoted
 from refresher.postgres import identifiers
 from refresher.postgres.failures import breaks_connection, describe
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection
+from refresher.postgres.sessions import Connection, short_transaction
 
 _QUERIES = load_queries("refresher.store", "migrate.sql")
 
@@ -53,7 +53,7 @@ def migrate(connection: Connection) -> tuple[Migration, ...]:
     if _version(connection) == known[-1].version:
         return ()
     try:
-        with connection.transaction():
+        with short_transaction(connection):
             connection.execute(_QUERIES["lock_migrations"])
             return _run(connection, [step for step in known if step.version > _version(connection)])
     except psycopg.Error as error:

@@ -10,7 +10,7 @@ from typing import Literal
 import psycopg
 
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection
+from refresher.postgres.sessions import Connection, short_transaction
 from refresher.runs import Run
 
 BEAT_EVERY = timedelta(seconds=2)
@@ -59,7 +59,7 @@ def close_lost_runs(
     closed: list[Run] = []
     for row in connection.execute(_QUERIES["lost_runs"], who).fetchall():
         try:
-            with connection.transaction():
+            with short_transaction(connection):
                 connection.execute(_QUERIES["lock_fence"], {"view": row["view"]})
                 ended = connection.execute(_QUERIES["close_lost"], {"runs": row["runs"]})
                 closed.extend(map(Run.from_row, ended.fetchall()))

@@ -163,15 +163,14 @@ FROM (
 WITH aged AS (
     DELETE FROM refresher.run AS r
     WHERE r.started_at < statement_timestamp() - interval '30 days' AND r.outcome IS NOT NULL
-        AND EXISTS (SELECT FROM refresher.run AS n WHERE n.view = r.view AND n.id > r.id)
+        AND r.id < (SELECT max(n.id) FROM refresher.run AS n WHERE n.view = r.view)
 )
 DELETE FROM refresher.run AS r
 USING refresher.fence AS f
 CROSS JOIN LATERAL (
-    SELECT o.id FROM refresher.run AS o WHERE o.view = f.view ORDER BY o.id DESC
-    OFFSET 10000 LIMIT 1
+    SELECT o.id FROM refresher.run AS o WHERE o.view = f.view ORDER BY o.id DESC OFFSET 10000
 ) AS excess
-WHERE r.view = f.view AND r.id <= excess.id AND r.outcome IS NOT NULL
+WHERE r.id = excess.id AND r.outcome IS NOT NULL
 
 -- name: clock
 -- description: The one clock.

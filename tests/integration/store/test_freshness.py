@@ -1,6 +1,6 @@
 """`refresher.freshness` says in SQL what freshness.py and the graph say in Python."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -149,12 +149,6 @@ def graph_of(world: dict[str, Relation]) -> Graph:
         frozenset(name for name in world if world[name].kind is Kind.MATERIALIZED_VIEW),
         {name: relation.unmanaged for name, relation in world.items()},
     )
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[Connection]:
-    with database.connect() as opened:
-        yield opened
 
 
 PLAIN = Relation(
