@@ -21,7 +21,7 @@ from refresher.definitions.simulate import Simulation, simulate
 from refresher.errors import CatalogError, RefreshError
 from refresher.postgres.failures import breaks_connection, describe
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection, set_local
+from refresher.postgres.sessions import Connection, set_local, short_transaction
 from refresher.store.registry import register
 
 _QUERIES = load_queries("refresher.definitions", "facts.sql")
@@ -108,7 +108,7 @@ def _apply_one(
 
 def _create(connection: Connection, view: View) -> list[str]:
     """Create an empty view that nobody but its owner may read yet, with all that belongs to it."""
-    with connection.transaction():
+    with short_transaction(connection):
         connection.execute(_QUERIES["serialize_apply"])
         if read_facts(connection, view.relation) is not None:
             return []
@@ -129,7 +129,7 @@ def _create(connection: Connection, view: View) -> list[str]:
 def _dress(connection: Connection, view: View) -> list[str]:
     """Set owner, grants and comment of a view that stands."""
     done = []
-    with connection.transaction():
+    with short_transaction(connection):
         connection.execute(set_local("lock_timeout", _LOCK_TIMEOUT))
         facts = _stands(connection, view)
         if view.owner not in {None, facts.owner}:

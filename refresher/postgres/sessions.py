@@ -4,7 +4,8 @@ No session state is ever relied on: no session SET, no session locks, no server-
 statements, no LISTEN. Everything a transaction needs is set by SET LOCAL at its start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -121,6 +122,17 @@ def detects_disconnects(connection: Connection) -> bool:
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege):
         return False
     return True
+
+
+@contextmanager
+def short_transaction(connection: Connection) -> Iterator[None]:
+    """A transaction whose locks don't outlive the process by much.
+
+    One that is stopped, or on the other side of a dead network, would keep them for ever.
+    """
+    with connection.transaction():
+        connection.execute(set_local("idle_in_transaction_session_timeout", _IDLE_IN_TRANSACTION))
+        yield
 
 
 def local_settings(

@@ -29,7 +29,7 @@ from refresher.errors import FailureReason, RefresherError, RefreshError, Unreac
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection
+from refresher.postgres.sessions import Connection, short_transaction
 from refresher.refresh.choose import Choice, ChooseFacts, Impossible, choose
 from refresher.refresh.session import Session
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unrecorded
@@ -238,7 +238,7 @@ def _choose(task: Task, target: Target, numbers: dict[str, Any]) -> Choice:
 
 def _read_verdict(connection: Connection, run: Run) -> Run | None:
     """The record after an unanswered COMMIT, once PostgreSQL has decided; None if it did not."""
-    with connection.transaction():
+    with short_transaction(connection):
         connection.execute(_QUERIES["wait_for_fence"], {"view": run.view})
         row = connection.execute(_QUERIES["read_run"], {"run": run.id}).fetchone()
     found = Run.from_row(row) if row else None

@@ -117,6 +117,15 @@ def test_local_settings_end_with_their_transaction_and_take_no_snapshot(
         assert one(connection, "SHOW statement_timeout") == "0"
 
 
+def test_a_client_that_is_stopped_keeps_no_locks_of_a_short_transaction(
+    bare_database: Database,
+) -> None:
+    with bare_database.connect() as connection:
+        with sessions.short_transaction(connection):
+            assert one(connection, "SHOW idle_in_transaction_session_timeout") == "10s"
+        assert one(connection, "SHOW idle_in_transaction_session_timeout") == "0"
+
+
 @pytest.mark.parametrize(
     ("duration", "text"),
     [
