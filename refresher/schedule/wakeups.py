@@ -5,10 +5,12 @@ whoever is woken reads the database and decides from that, and looks again every
 So none of APScheduler's own notions of cron, misfires or coalescing is used.
 """
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
 from apscheduler.executors.debug import DebugExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
@@ -57,8 +59,9 @@ class Wakeups:
 
     def never(self, key: str) -> None:
         """Wake `key` no more."""
-        if self._instants.pop(key, None) is not None and self._scheduler.get_job(key) is not None:
-            self._scheduler.remove_job(key)
+        if self._instants.pop(key, None) is not None:
+            with contextlib.suppress(JobLookupError):  # it fires at this very moment
+                self._scheduler.remove_job(key)
 
     def _fire(self, key: str) -> None:
         self._instants.pop(key, None)
