@@ -125,7 +125,7 @@ def test_a_change_of_the_clock_is_met_as_cron_meets_it(
     assert around is not None
     assert around.latest == max((e for e in expected if e <= at), default=around.latest)
     assert around.next == min((e for e in expected if e > at), default=around.next)
-    assert around.latest <= at < around.next
+    assert around.latest <= at < around.next == next(line.after(at))
 
 
 @given(job=jobs_at_set_times, zone=st.sampled_from(ZONES), begin=moments())
@@ -198,11 +198,13 @@ def test_a_change_of_the_clock_by_example(
     assert local(expression, zone, begin, 2) == expected
 
 
-def test_within_a_repeated_hour_the_newest_instant_is_the_first_time() -> None:
+def test_within_a_repeated_hour_set_times_are_over() -> None:
     at = datetime(2025, 10, 26, 2, 10, fold=1, tzinfo=ZoneInfo("Europe/Amsterdam"))
-    around = line_of("30 2 * * *", "Europe/Amsterdam").around(at)
+    line = line_of("30 2 * * *", "Europe/Amsterdam")
+    around = line.around(at)
     assert around is not None
     assert around.latest == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    assert around.next == next(line.after(at)) == datetime(2025, 10, 27, 1, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("expression", ["0 0 31 2 *", "* * */20 * 1L", "no cron at all"])

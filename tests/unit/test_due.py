@@ -204,6 +204,14 @@ def test_a_request_that_waits_to_be_retried_holds_up_no_schedule() -> None:
     assert NOON < waiting.until < NOON + 3 * SECOND
 
 
+def test_a_request_that_waits_to_be_retried_wakes_for_the_schedule() -> None:
+    often = view(schedule=Every(every=SECOND))
+    failed = (run(due_at=NOON, started_at=NOON, finished_at=NOON),)
+    known = facts(requested_at=NOON, as_of=NOON - INSTANT, unsuccessful=failed)
+    following = instants.next_after(often.schedule, "v", NOON)
+    assert decide(often, known) == Waiting("attempt 2 of 3 after lock_timeout", following)
+
+
 def test_a_request_counts_for_what_reads_the_view() -> None:
     assert undischarged(MANUAL, asked()) == NOON - SECOND
     assert undischarged(NIGHTLY, asked(as_of=NOON - DAY)) == THREE

@@ -7,7 +7,7 @@ from itertools import pairwise
 from random import Random
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, Retry, Schedule, View
@@ -133,6 +133,14 @@ def below_root(reads: dict[str, str], root: Schedule, plain: str, jitter: timede
     ]
 
 
+@example(
+    reads={"a": "r", "b": "r", "c": "b", "d": "ac"},
+    plain=set(),
+    fates=[],
+    jitter=timedelta(),
+    max_parallel=4,
+    random=dice(),
+)
 @given(
     reads=rooted_graphs(),
     plain=st.sets(st.sampled_from("abcdef"), max_size=2),
