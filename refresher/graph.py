@@ -25,14 +25,6 @@ class Graph:
     """View → the materialized views it reads that are none of these, by relation; those behind
     plain views that are not managed included."""
 
-    def upstreams(self, view: str) -> tuple[str, ...]:
-        """The views it reads, by name."""
-        return tuple(sorted(self.reads.get(view, ())))
-
-    def downstreams(self, view: str) -> tuple[str, ...]:
-        """The views that read it, by name."""
-        return self._readers.get(view, ())
-
     def all_upstreams(self, view: str) -> frozenset[str]:
         """Everything its contents come from."""
         return _reached(view, self.reads)
