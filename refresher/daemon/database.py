@@ -155,7 +155,10 @@ class DatabaseLoop:
             except ApplyingCancelledError:
                 self._stopping.wait()
             except (RefresherError, psycopg.Error) as error:
-                self._wait_for_database(error, pause)
+                self._wait_for_database(describe(error), pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            except Exception as bug:  # noqa: BLE001 - not even a bug may end the watch for good
+                self._wait_for_database(f"refresher itself failed: {bug!r}", pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def _apply(self, connection: Connection, applying: Applying) -> None:
@@ -170,14 +173,14 @@ class DatabaseLoop:
         finally:
             self._applying = None
 
-    def _wait_for_database(self, error: Exception, pause: float) -> None:
+    def _wait_for_database(self, error: str, pause: float) -> None:
         self.heartbeat = time.monotonic()
         if self._stopping.is_set():
             return
         self._emit(
             DatabaseDown(
                 database=self.database.alias,
-                error=describe(error),
+                error=error,
                 retry_in=timedelta(seconds=pause),
             )
         )

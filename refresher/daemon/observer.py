@@ -1,5 +1,6 @@
 """Reading each database's snapshot for the metrics, beside the work and never in its way."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from refresher.observe.latest import Latest
 from refresher.observe.snapshot import read_snapshot
 from refresher.postgres.sessions import Connection, Endpoint, connect
 from refresher.store.migrate import require_current
+
+_LOGGER = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5.0
 _AT_MOST_EVERY_SECONDS = 0.5
@@ -74,8 +77,10 @@ class Observer:
                     connection = connect(self._endpoint, application="refresher observer")
                     require_current(connection)
                 self._read(connection)
-            except (RefresherError, psycopg.Error):
-                # The loop says why, once; here it is counted.
+            except Exception as error:  # noqa: BLE001 - not even a bug may end the observer
+                if not isinstance(error, RefresherError | psycopg.Error):
+                    _LOGGER.warning("the observer failed", exc_info=error)
+                # Why a database can't be read the loop says, once; here it is counted.
                 self._latest.fail(self._database.alias)
                 if connection is not None:
                     connection.close()
