@@ -77,7 +77,7 @@ class Observer:
                     connection = connect(self._endpoint, application="refresher observer")
                     require_current(connection)
                 self._read(connection)
-            except Exception as error:  # noqa: BLE001 - not even a bug may end the observer
+            except Exception as error:  # not even a bug may end the observer
                 if not isinstance(error, RefresherError | psycopg.Error):
                     _LOGGER.warning("the observer failed", exc_info=error)
                 # Why a database can't be read the loop says, once; here it is counted.
