@@ -12,11 +12,22 @@ from typing import Any
 import pytest
 
 from refresher.cli.main import _run
+from refresher.postgres.sessions import Connection
 from tests.acceptance import process
 from tests.acceptance.process import Finished, RefresherProcess
 
-GATE = 4211
-"""The advisory lock that `gated` definitions wait for."""
+_GATE = 4211
+"""The advisory lock whose holder keeps gated views waiting."""
+GATED = f"""
+WITH RECURSIVE gate (nap, open) AS (
+    SELECT NULL::text, pg_try_advisory_xact_lock_shared({_GATE})
+    UNION ALL
+    SELECT pg_sleep(0.02)::text, pg_try_advisory_xact_lock_shared({_GATE})
+    FROM gate WHERE NOT open
+)
+SELECT 1 AS id, bool_or(open) AS open FROM gate
+"""
+"""A query that ends when the gate is open."""
 
 
 @dataclass(slots=True)
@@ -80,16 +91,40 @@ def materialized(query: str, **settings: Any) -> dict[str, Any]:
 
 
 def gated(**settings: Any) -> dict[str, Any]:
-    """A materialized view whose refresh waits until nobody holds the gate shut."""
-    query = f"SELECT 1 AS id, pg_advisory_xact_lock_shared({GATE})::text AS gate"
-    return materialized(query, timeouts={"lock": "60s"}, **settings)
+    """A materialized view whose refresh asks until the gate is open; it waits for no lock."""
+    return materialized(GATED, **settings)
 
 
 @contextlib.contextmanager
-def gate_shut(connection: Any) -> Iterator[None]:
+def gate_shut(connection: Connection) -> Iterator[None]:
     """Keep every refresh of a gated view waiting, until the block ends."""
-    connection.execute("SELECT pg_advisory_lock(%s)", [GATE])
+    connection.execute("SELECT pg_advisory_lock(%s)", [_GATE])
     try:
         yield
     finally:
-        connection.execute("SELECT pg_advisory_unlock(%s)", [GATE])
+        open_gate(connection)
+
+
+def open_gate(connection: Connection) -> None:
+    """Let the refreshes of gated views go on."""
+    connection.execute("SELECT pg_advisory_unlock_all()")
+
+
+def refreshing(connection: Connection) -> list[int]:
+    """The server's processes that refresh a view of this database at this moment."""
+    rows = connection.execute(
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()"
+        " AND query ILIKE '%REFRESH MATERIALIZED VIEW%'"
+    )
+    return [row["pid"] for row in rows]
+
+
+def joining(connection: Connection) -> bool:
+    """Whether a command waits for the end of somebody else's refresh: it asks again and again."""
+    row = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name LIKE 'refresher %%' AND query LIKE %s",
+        ["SELECT EXISTS%AS running"],
+    ).fetchone()
+    return row is not None and row["count"] > 0

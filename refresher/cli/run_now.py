@@ -76,6 +76,8 @@ def command(
     picked = pick_views(config, views)
     if every:
         picked = {name: view for name, view in picked.items() if view.refreshed}
+        if not picked:
+            render.tell(f"{config.path} has no views to refresh")
     require_refreshed(picked.values(), "it is always up to date with what it reads")
     chosen = Strategy(strategy) if strategy else None
     if no_wait:

@@ -16,7 +16,7 @@ import pytest
 from refresher.postgres.sessions import Connection
 from tests.acceptance.process import PATIENCE, clean_environment
 from tests.conftest import Database
-from tests.project import Project, gate_shut, gated, materialized
+from tests.project import Project, gate_shut, gated, materialized, open_gate, refreshing
 from tests.waiting import wait_until
 
 NUMBERS = materialized("SELECT id FROM generate_series(1, 10) AS id")
@@ -60,23 +60,11 @@ def terminal() -> Iterator[Terminal]:
     opened.close()
 
 
-def waits_at_the_gate(connection: Connection) -> bool:
-    row = connection.execute(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    ).fetchone()
-    return row is not None and row["count"] > 0
-
-
 @contextlib.contextmanager
 def unresponsive(connection: Connection) -> Iterator[None]:
-    """Stop the server's process that waits at the gate: it answers nobody until the block ends."""
-    row = connection.execute(
-        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    ).fetchone()
-    assert row is not None
-    backend = psutil.Process(row["pid"])
+    """Stop the server's process that refreshes: it answers nobody until the block ends."""
+    (pid,) = refreshing(connection)
+    backend = psutil.Process(pid)
     backend.suspend()
     try:
         yield
@@ -91,10 +79,10 @@ def test_an_interrupted_refresh_is_cancelled_on_the_server_and_recorded(
     project.configure({"slow": gated(), "below": materialized("SELECT id FROM slow")})
     project.apply()
     with gate_shut(keeper), project.start("run-now", "--all") as command:
-        wait_until(lambda: waits_at_the_gate(keeper), what="the refresh")
+        wait_until(lambda: refreshing(keeper), what="the refresh")
         command.signal(number)
         ended = command.finished()
-        assert not waits_at_the_gate(keeper)
+        assert not refreshing(keeper)
     assert (ended.code, ended.stdout) == (130, "")
     assert "slow: cancelled after" in ended.stderr
     assert "below: not begun" in ended.stderr
@@ -109,7 +97,7 @@ def test_an_interrupted_populate_is_cancelled_and_goes_on_the_next_time(
 ) -> None:
     project.configure({"slow": gated(), "numbers": NUMBERS})
     with gate_shut(keeper), project.start("apply") as command:
-        wait_until(lambda: waits_at_the_gate(keeper), what="the populate")
+        wait_until(lambda: refreshing(keeper), what="the populate")
         command.signal(signal.SIGINT)
         ended = command.finished()
     assert ended.code == 130
@@ -128,14 +116,14 @@ def test_the_second_interruption_ends_the_command_at_once(
     project.configure({"slow": gated()})
     project.apply()
     with gate_shut(keeper), project.start("run-now", "slow") as command:
-        wait_until(lambda: waits_at_the_gate(keeper), what="the refresh")
+        wait_until(lambda: refreshing(keeper), what="the refresh")
         with unresponsive(keeper):
             command.signal(signal.SIGINT)
             command.wait_for_stderr("once more to leave at once")
             command.signal(signal.SIGINT)
             assert command.wait() == 130
     with database.connect() as connection:
-        wait_until(lambda: not waits_at_the_gate(connection), what="the server's own end of it")
+        wait_until(lambda: not refreshing(connection), what="the server's own end of it")
 
 
 def test_a_refresh_that_is_waited_for_shows_how_long_it_usually_takes(
@@ -149,7 +137,7 @@ def test_a_refresh_that_is_waited_for_shows_how_long_it_usually_takes(
     ):
         wait_until(lambda: "of usually" in terminal.shown, PATIENCE, what="progress")
         assert "slow: refreshing" in terminal.shown
-        keeper.execute("SELECT pg_advisory_unlock_all()")
+        open_gate(keeper)
         ended = command.finished()
     assert ended.code == 0
     assert ended.stdout.startswith("slow: succeeded in ")
@@ -158,8 +146,8 @@ def test_a_refresh_that_is_waited_for_shows_how_long_it_usually_takes(
 def test_nothing_moves_off_a_terminal(project: Project, keeper: Connection) -> None:
     project.configure({"slow": gated()})
     with gate_shut(keeper), project.start("apply") as command:
-        wait_until(lambda: waits_at_the_gate(keeper), what="the populate")
-        keeper.execute("SELECT pg_advisory_unlock_all()")
+        wait_until(lambda: refreshing(keeper), what="the populate")
+        open_gate(keeper)
         ended = command.finished()
     assert (ended.code, ended.stderr) == (0, "")
     assert "\x1b" not in ended.stdout
@@ -171,7 +159,7 @@ def test_apply_shows_its_steps_on_a_terminal(
     project.configure({"slow": gated()})
     with gate_shut(keeper), project.start("apply", stderr=terminal.theirs) as command:
         wait_until(lambda: "slow: populate" in terminal.shown, PATIENCE, what="the step")
-        keeper.execute("SELECT pg_advisory_unlock_all()")
+        open_gate(keeper)
         assert command.finished().code == 0
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from tests.acceptance.web import get, metric
 from tests.conftest import Database
-from tests.project import Project, gate_shut, gated, materialized
+from tests.project import (
+    Project,
+    gate_shut,
+    gated,
+    joining,
+    materialized,
+    open_gate,
+    refreshing,
+)
 from tests.waiting import wait_until
 
 NUMBERS = "SELECT id FROM generate_series(1, 10) AS id"
@@ -40,7 +48,8 @@ def test_a_stopped_daemon_lets_refreshes_end(project: Project, database: Databas
     project.apply()
     with database.connect() as keeper, project.daemon() as daemon:
         with gate_shut(keeper):
-            assert project.run("run-now", "slow", "--no-wait").code == 0
+            daemon.wait_for_log("database.up")
+            assert project.call("run-now", "slow", "--no-wait") == 0
             daemon.wait_for_log("run.started", view="slow")
             daemon.signal(signal.SIGTERM)
             assert daemon.wait_for_log("daemon.stopping")["running"] == 1
@@ -57,7 +66,8 @@ def test_a_refresh_that_may_not_end_is_cancelled_and_recorded(
     project.apply()
     options = ["--drain", "0s"] if hurry == "no drain" else []
     with database.connect() as keeper, project.daemon(*options) as daemon, gate_shut(keeper):
-        assert project.run("run-now", "slow", "--no-wait").code == 0
+        daemon.wait_for_log("database.up")
+        assert project.call("run-now", "slow", "--no-wait") == 0
         daemon.wait_for_log("run.started", view="slow")
         daemon.signal(signal.SIGTERM)
         daemon.wait_for_log("daemon.stopping")
@@ -113,3 +123,78 @@ def test_health_is_told_over_http(project: Project) -> None:
         wait_until(lambda: metric(daemon, runs + 'outcome="succeeded"}'), what=runs)
         assert metric(daemon, 'refresher_database_up{database="crm"}') == 1
         assert daemon.stop() == 0
+
+
+def test_a_refresh_of_the_daemon_is_joined_by_hand(project: Project, database: Database) -> None:
+    project.configure({"slow": gated(schedule="manual")})
+    project.apply()
+    with database.connect() as keeper, project.daemon() as daemon, gate_shut(keeper):
+        daemon.wait_for_log("database.up")
+        assert project.call("run-now", "slow", "--no-wait") == 0
+        begun = daemon.wait_for_log("run.started", view="slow")
+        with project.start("run-now", "slow", "--json") as command:
+            wait_until(lambda: joining(keeper), what="the command")
+            open_gate(keeper)
+            ended = command.finished()
+        (run,) = ended.json()
+        assert (ended.code, run["due_at"]) == (0, begun["due_at"])
+        assert daemon.stop() == 0
+
+
+def test_a_view_that_is_refreshed_by_hand_is_left_alone_by_the_daemon(
+    project: Project, database: Database
+) -> None:
+    project.configure(
+        {
+            "slow": gated(schedule={"every": "1s"}),
+            "quick": materialized(NUMBERS, schedule={"every": "1s"}),
+        }
+    )
+    project.apply()
+    with (
+        database.connect() as keeper,
+        gate_shut(keeper),
+        project.start("run-now", "slow", "--json") as command,
+    ):
+        wait_until(lambda: refreshing(keeper), what="the command's refresh")
+        with project.daemon() as daemon:
+            for _ in range(3):
+                daemon.wait_for_log("run.succeeded", view="quick", since=daemon.mark())
+            assert len(refreshing(keeper)) == 1
+            assert not [event for event in daemon.logs if event.get("view") == "slow"]
+            open_gate(keeper)
+            (run,) = command.finished().json()
+            assert run["outcome"] == "succeeded"
+            daemon.wait_for_log("run.succeeded", view="slow", trigger="schedule")
+            assert daemon.stop() == 0
+
+
+def test_a_paused_view_waits_and_a_resumed_one_goes_on(project: Project) -> None:
+    project.configure(
+        {
+            "held": materialized(NUMBERS, schedule={"every": "1s"}),
+            "quick": materialized(NUMBERS, schedule={"every": "1s"}),
+        }
+    )
+    project.apply()
+    assert project.call("pause", "held", "--for", "1h") == 0
+    with project.daemon() as daemon:
+        for _ in range(3):
+            daemon.wait_for_log("run.succeeded", view="quick", since=daemon.mark())
+        assert not daemon.log_events("run.succeeded", view="held")
+        assert project.call("resume", "held") == 0
+        daemon.wait_for_log("run.succeeded", view="held")
+        assert daemon.stop() == 0
+
+
+def test_logs_are_readable_on_demand(project: Project) -> None:
+    project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
+    project.apply()
+    with project.start("run", "--log-format", "console") as daemon:
+        daemon.wait_for_stderr("run.succeeded")
+        daemon.signal(signal.SIGTERM)
+        ended = daemon.finished()
+    assert (ended.code, ended.stdout) == (0, "")
+    assert "\x1b" not in ended.stderr
+    assert "run.started" not in ended.stderr  # which is for --log-level debug
+    assert daemon.logs == []

@@ -7,7 +7,7 @@ from refresher.postgres.sessions import Connection
 from refresher.store.presence import beat
 from tests.conftest import Database
 from tests.integration.cli.conftest import Commands
-from tests.project import gate_shut, gated, materialized
+from tests.project import GATED, gate_shut, gated, joining, materialized, open_gate, refreshing
 from tests.waiting import wait_until
 
 VIEWS = {
@@ -135,10 +135,10 @@ def test_a_refresh_in_flight_is_joined(commands: Commands, connection: Connectio
     commands.configure({"slow": gated()})
     commands.apply()
     with gate_shut(connection), commands.start("run-now", "slow", "--json") as first:
-        wait_until(lambda: running(connection, "slow"), what="the first refresh")
+        wait_until(lambda: refreshing(connection), what="the first refresh")
         with commands.start("run-now", "slow") as second:
             wait_until(lambda: joining(connection), what="the second command")
-            connection.execute("SELECT pg_advisory_unlock_all()")
+            open_gate(connection)
             joined, begun = second.finished(), first.finished()
     assert (begun.code, joined.code) == (0, 0)
     assert joined.stdout.startswith("slow: joined a refresh in flight that succeeded in ")
@@ -151,21 +151,23 @@ def test_a_refresh_in_flight_that_began_too_early_is_not_enough(
     commands.configure(
         {
             "numbers": materialized("SELECT id FROM numbered"),
-            "below": gated() | {"query": f"{gated()['query']}, (SELECT max(id) FROM numbers) AS n"},
+            "below": materialized(
+                f"SELECT gate.*, (SELECT max(id) FROM numbers) AS newest FROM ({GATED}) AS gate"
+            ),
         }
     )
     commands.apply()
     connection.execute("INSERT INTO numbered VALUES (99)")
     with gate_shut(connection), commands.start("run-now", "below", "--json") as early:
-        wait_until(lambda: running(connection, "below"), what="the early refresh")
+        wait_until(lambda: refreshing(connection), what="the early refresh")
         with commands.start("run-now", "--all", "--json") as both:
             wait_until(lambda: joining(connection), what="the second command")
-            connection.execute("SELECT pg_advisory_unlock_all()")
+            open_gate(connection)
             assert early.finished().code == 0
             below, numbers = both.finished().json()
     assert (below["view"], numbers["view"]) == ("below", "numbers")
     assert datetime.fromisoformat(below["as_of"]) >= datetime.fromisoformat(numbers["finished_at"])
-    assert connection.execute("SELECT n FROM below").fetchone() == {"n": 99}
+    assert connection.execute("SELECT newest FROM below").fetchone() == {"newest": 99}
 
 
 def test_no_more_are_refreshed_at_once_than_allowed(
@@ -177,36 +179,8 @@ def test_no_more_are_refreshed_at_once_than_allowed(
     )
     commands.apply()
     with gate_shut(connection), commands.start("run-now", "--all") as command:
-        wait_until(lambda: at_work(connection) == 2, what="two refreshes")
+        wait_until(lambda: len(refreshing(connection)) == 2, what="two refreshes")
         open_runs = "SELECT count(*) FROM refresher.run WHERE outcome IS NULL"
         assert connection.execute(open_runs).fetchone() == {"count": 2}
-        connection.execute("SELECT pg_advisory_unlock_all()")
+        open_gate(connection)
         assert command.finished().code == 0
-
-
-def running(connection: Connection, view: str) -> bool:
-    row = connection.execute(
-        "SELECT count(*) FROM refresher.run AS r JOIN refresher.fence AS f USING (view)"
-        " JOIN pg_locks AS l ON l.transactionid = f.xmax AND l.granted"
-        " WHERE r.view = %s AND r.outcome IS NULL",
-        [view],
-    ).fetchone()
-    return row is not None and row["count"] > 0
-
-
-def at_work(connection: Connection) -> int:
-    row = connection.execute(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    ).fetchone()
-    assert row is not None
-    return int(row["count"])
-
-
-def joining(connection: Connection) -> bool:
-    """Whether a command waits for the end of somebody else's refresh: it asks again and again."""
-    row = connection.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name LIKE 'refresher %%' AND query LIKE %s",
-        ["SELECT EXISTS%AS running"],
-    ).fetchone()
-    return row is not None and row["count"] > 0
