@@ -64,7 +64,8 @@ ORDER BY c.oid
 
 -- name: storage_files
 -- description: The files behind relations as they are now, whatever the snapshot is.
--- The function asks the catalog cache, which follows the newest commit, not the snapshot.
+-- The function asks the catalog cache, which follows the newest commit, not the snapshot, whenever
+-- a lock is taken: after reading a relation it tells the file that was read.
 SELECT coalesce(array_agg(pg_catalog.pg_relation_filenode(s.oid) ORDER BY s.oid), '{}') AS files
 FROM unnest(%(oids)s::oid[]) AS s (oid)
 
