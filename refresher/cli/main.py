@@ -1,7 +1,6 @@
 """The `refresher` command. Heavy libraries are imported by the commands that need them."""
 
 import importlib
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import click
 from refresher import __version__
 from refresher.cli import render
 from refresher.cli.parameters import Group
+from refresher.config.faults import shorten, suggest
 from refresher.errors import RefresherError
 
 _COMMANDS = {
@@ -48,6 +48,15 @@ class _LazyGroup(Group):
         module = importlib.import_module(f"refresher.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS:
+            ctx.fail(
+                f"no command {printable(shorten(args[0]))!r}; {suggest(args[0], [*_COMMANDS])}"
+            )
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
@@ -89,10 +98,7 @@ def cli(context: click.Context, config_path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A name that the terminal's encoding can't show is escaped, not a crash.
-            stream.reconfigure(errors="backslashreplace")
+    render.prepare_streams()
     sys.exit(_run(arguments))
 
 

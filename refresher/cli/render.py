@@ -4,14 +4,29 @@ Results go to stdout; messages, warnings and progress to stderr. A reader that g
 `… | head`, is no failure.
 """
 
+import io
 import json
 import os
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TextIO
 
 from refresher.config.faults import printable
 from refresher.durations import format_duration
+from refresher.errors import RefresherError
+
+
+def prepare_streams() -> None:
+    """Make sure that whatever is to be shown can be written, whoever started us and how."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed before we began (`>&-`)
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+            setattr(sys, name, nowhere)
+        elif isinstance(stream, io.TextIOWrapper):
+            # What the terminal's encoding can't show is escaped, not a crash.
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - anything JSON can hold
@@ -70,8 +85,19 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(f"{text}\n")
         stream.flush()
     except BrokenPipeError:
-        # Whoever read it has gone; what is left to do is done all the same. Python would complain
-        # once more when it flushes at its end (docs.python.org, signal, "Note on SIGPIPE").
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        _silence(stream)  # whoever read it has gone; what is left to do is done all the same
+    except OSError as error:
+        _silence(stream)
+        message = f"can't write the result: {error.strerror}"
+        raise RefresherError(message) from error
+
+
+def _silence(stream: TextIO) -> None:
+    """Let the rest of a broken stream go nowhere.
+
+    Python would complain once more when it flushes at its end (docs.python.org, signal, "Note on
+    SIGPIPE").
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

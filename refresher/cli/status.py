@@ -13,7 +13,7 @@ from refresher.cli.table import print_table
 from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
 from refresher.observe.snapshot import read_snapshot
 
-_COLUMNS = ("view", "state", "staleness", "max", "as of", "last run", "next due", "flags")
+_COLUMNS = ("view", "state", "staleness", "max", "as of", "last run", "next due", "notes")
 
 
 @click.command(
@@ -70,7 +70,7 @@ def _row(view: ViewSnapshot, now: datetime, *, several: bool) -> list[str]:
         render.cell_moment(view.stored.as_of, now),
         _last_run(view),
         render.cell_moment(view.next_due_at, now),
-        " ".join(_flags(view)),
+        "; ".join(_notes(view)),
     ]
     return [view.view.database, *row] if several else row
 
@@ -82,6 +82,8 @@ def _last_run(view: ViewSnapshot) -> str:
     return f"{run.outcome} in {render.length(run.duration_seconds)}"
 
 
-def _flags(view: ViewSnapshot) -> list[str]:
-    present = {"missing": view.missing, "running": view.stored.running, "paused": view.paused}
-    return [flag for flag, holds in present.items() if holds]
+def _notes(view: ViewSnapshot) -> list[str]:
+    """What is unusual about a view, and what it waits for."""
+    states = {"missing": view.missing, "running": view.stored.running, "paused": view.paused}
+    notes = [state for state, holds in states.items() if holds]
+    return notes if view.waiting in {None, *notes} else [*notes, view.waiting or ""]

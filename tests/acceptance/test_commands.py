@@ -170,7 +170,7 @@ def test_a_narrow_terminal_cuts_nothing(project: Project, terminal: Terminal) ->
     project.environment["COLUMNS"] = "50"
     with project.start("status", stdout=terminal.theirs) as command:
         assert command.wait() == 0
-    wait_until(lambda: "flags" in terminal.shown, what="the last line")
+    wait_until(lambda: "notes" in terminal.shown, what="the last line")
     assert terminal.shown.splitlines()[:2] == [f"view       {name}", "state      fresh"]
 
 
@@ -188,6 +188,35 @@ def test_a_reader_that_goes_away_ends_no_refresh(project: Project) -> None:
     for view in ("one", "two", "three"):
         (newest,) = project.run("history", view, "--limit", "1", "--json").json()
         assert newest["trigger"] == "manual"
+
+
+def test_a_result_that_can_not_be_written_is_a_failure(project: Project) -> None:
+    project.configure({"numbers": NUMBERS})
+    project.apply()
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        with project.start("status", stdout=full) as command:
+            ended = command.finished()
+    finally:
+        os.close(full)
+    assert (ended.code, ended.stderr) == (
+        1,
+        "refresher: can't write the result: No space left on device\n",
+    )
+
+
+def test_closed_streams_are_no_failure(project: Project) -> None:
+    project.configure({"numbers": NUMBERS})
+    project.apply()
+    ended = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m refresher run-now --all >&- 2>&-"],
+        cwd=project.folder,
+        env={**clean_environment(), **project.environment},
+        check=False,
+    )
+    assert ended.returncode == 0
+    runs = project.run("history", "numbers", "--json").json()
+    assert [run["trigger"] for run in runs] == ["manual", "populate"]
 
 
 def test_a_private_server_serves_several_commands(open_dir: Path) -> None:

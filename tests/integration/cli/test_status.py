@@ -60,6 +60,16 @@ def test_what_is_missing_is_flagged(applied: Commands, database: Database) -> No
     assert row.endswith("missing")
 
 
+def test_what_a_view_waits_for_is_noted(applied: Commands, database: Database) -> None:
+    reader = materialized("SELECT id FROM numbers_v", schedule={"after": "upstream"})
+    applied.configure({**VIEWS, "reader": reader})
+    applied.apply()
+    with database.connect() as connection:
+        connection.execute("REFRESH MATERIALIZED VIEW numbers WITH NO DATA")
+    _, row = applied.run("status", "reader").stdout.splitlines()
+    assert row.endswith("waits for numbers: never populated")
+
+
 def test_no_views_are_no_failure(commands: Commands) -> None:
     commands.configure({})
     shown = commands.run("status")

@@ -121,6 +121,17 @@ def test_wrong_usage_is_2(
     assert "Error: " in err
 
 
+def test_an_unknown_command_is_answered_with_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["statsu\x1b"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(
+        "Error: no command 'statsu\\x1b'; did you mean status?\n"
+    )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
