@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
-from refresher.runs import Run
+from refresher.runs import Run, Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +22,13 @@ class RunFinished:
 
     database: str
     run: Run
-    lateness: timedelta | None = None
-    """From the due instant to the start of the work; only for scheduled first attempts."""
+
+    @property
+    def lateness(self) -> timedelta | None:
+        """From the due instant to the start of the work; None but for scheduled first attempts."""
+        if self.run.trigger is not Trigger.SCHEDULE or self.run.attempt != 1:
+            return None
+        return self.run.started_at - self.run.due_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

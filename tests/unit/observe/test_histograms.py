@@ -1,10 +1,10 @@
-from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from refresher.events import DatabaseUp, RunFinished
 from refresher.observe.histograms import Histograms
-from refresher.runs import Outcome
+from refresher.runs import Outcome, Trigger
 from tests.snapshots import make_run
 
 
@@ -38,9 +38,7 @@ def test_series_stand_at_zero_from_the_start(histograms: Histograms) -> None:
 
 
 def test_a_run_is_counted(histograms: Histograms) -> None:
-    lateness = timedelta(milliseconds=40)
-
-    histograms.listen(RunFinished(database="crm", run=make_run(), lateness=lateness))
+    histograms.listen(RunFinished(database="crm", run=make_run()))
 
     duration = numbers(
         histograms,
@@ -53,7 +51,7 @@ def test_a_run_is_counted(histograms: Histograms) -> None:
     assert (duration["count"], duration["sum"]) == (1, 2)
     assert numbers(histograms, "refresher_refresh_wait_seconds", phase="queue")["sum"] == 0.25
     assert numbers(histograms, "refresher_refresh_wait_seconds", phase="lock")["sum"] == 0.125
-    assert numbers(histograms, "refresher_schedule_lateness_seconds")["sum"] == 0.04
+    assert numbers(histograms, "refresher_schedule_lateness_seconds")["sum"] == 1.0
 
 
 def test_a_bound_is_part_of_its_bucket(histograms: Histograms) -> None:
@@ -85,6 +83,14 @@ def test_a_run_that_chose_no_strategy_and_waited_for_no_lock(histograms: Histogr
     )
     assert failed["count"] == 1
     assert numbers(histograms, "refresher_refresh_wait_seconds", phase="lock")["count"] == 0
+
+
+@pytest.mark.parametrize("changes", [{"trigger": Trigger.MANUAL}, {"attempt": 2}])
+def test_only_a_scheduled_first_attempt_can_be_late(
+    histograms: Histograms, changes: dict[str, Any]
+) -> None:
+    histograms.listen(RunFinished(database="crm", run=make_run(**changes)))
+
     assert numbers(histograms, "refresher_schedule_lateness_seconds")["count"] == 0
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import yaml
@@ -52,7 +51,7 @@ def process() -> ProcessCollector:
         part.keep_databases(["crm"])
     latest.publish(make_snapshot([make_view_snapshot()]))
     vitals.tick()
-    histograms.listen(RunFinished(database="crm", run=make_run(), lateness=timedelta()))
+    histograms.listen(RunFinished(database="crm", run=make_run()))
     return ProcessCollector(latest, vitals, histograms)
 
 
