@@ -53,9 +53,7 @@ class _LazyGroup(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _COMMANDS:
-            ctx.fail(
-                f"no command {printable(shorten(args[0]))!r}; {suggest(args[0], [*_COMMANDS])}"
-            )
+            ctx.fail(f"no command {shorten(args[0])!r}; {suggest(args[0], [*_COMMANDS])}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
