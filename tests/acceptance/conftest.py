@@ -1,18 +1,53 @@
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import assert_never
 
 import pytest
 
+from refresher.store.migrate import migrate
+from tests import pooler as pgbouncer
 from tests.conftest import Database
+from tests.pooler import PgBouncer
 from tests.project import Project
+from tests.roads import Road, chosen_road, grant_least
 from tests.servers import fast_directory
 
 
+@pytest.fixture(scope="session")
+def pooler(server: str) -> Iterator[PgBouncer]:
+    """A pooler before the run's server."""
+    with pgbouncer.running(server) as running:
+        yield running
+
+
 @pytest.fixture
-def project(tmp_path: Path, database: Database) -> Project:
-    """A folder for the test's own database, which has the store already."""
-    return Project(tmp_path, {"DATABASE_URL": database.conninfo})
+def conninfo(
+    request: pytest.FixtureRequest, database: Database, make_role: Callable[..., str]
+) -> str:
+    """How the program under test connects to the test's own database, which has the store."""
+    match road := chosen_road():
+        case Road.DIRECT:
+            return database.conninfo
+        case Road.PGBOUNCER:
+            before: PgBouncer = request.getfixturevalue("pooler")
+            return before.conninfo(database.conninfo)
+        case Road.LEAST_PRIVILEGE:
+            role = make_role("refresher")
+            with database.connect() as connection:
+                connection.execute("DROP SCHEMA refresher CASCADE")
+                grant_least(connection, role)
+            with database.connect_as(role) as connection:
+                migrate(connection)
+            return database.conninfo_as(role)
+        case _:
+            assert_never(road)
+
+
+@pytest.fixture
+def project(tmp_path: Path, conninfo: str) -> Project:
+    """A folder for the test's own database."""
+    return Project(tmp_path, {"DATABASE_URL": conninfo})
 
 
 @pytest.fixture

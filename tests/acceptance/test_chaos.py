@@ -21,11 +21,11 @@ _SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(2**3
 
 @pytest.mark.timeout(_SECONDS + 120)
 def test_nothing_is_lost_doubled_or_wrong_however_daemons_die(
-    database: Database, tmp_path: Path
+    database: Database, conninfo: str, tmp_path: Path
 ) -> None:
     plan = Plan(kills=_KILLS, seconds=_SECONDS, seed=_SEED)
     print(f"\n{plan}")  # noqa: T201 - the seed plays it again
-    place = Place(folder=tmp_path / "chaos", superuser=database.conninfo, daemon=database.conninfo)
+    place = Place(folder=tmp_path / "chaos", superuser=database.conninfo, daemon=conninfo)
     seen = play(plan, place)
     print(describe(seen))  # noqa: T201 - what a reader of a failure needs first
     assert violations(seen) == []
