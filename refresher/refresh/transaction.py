@@ -2,7 +2,7 @@
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -76,7 +76,8 @@ class Transaction:
         files = storage_files(connection, self.target.unlockable_storages)
         self._begin(connection)
         before = self._take_fence(connection)
-        self.emit(RunStarted(database=self.session.endpoint.alias, run=self.run))
+        begun = replace(self.run, strategy=self.choice.strategy, reason=self.choice.reason)
+        self.emit(RunStarted(database=self.session.endpoint.alias, run=begun))
         self._stop_if_cancelled()
         self._run_strategy(connection)
         if storage_files(connection, self.target.unlockable_storages) != files:

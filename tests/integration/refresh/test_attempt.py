@@ -31,6 +31,13 @@ def test_an_unpopulated_view_is_filled(workshop: Workshop) -> None:
     assert [type(event) for event in workshop.events] == [RunStarted, RunFinished]
 
 
+def test_the_strategy_is_told_from_the_beginning(workshop: Workshop) -> None:
+    run = workshop.refresh(workshop.view("m", "SELECT id, v FROM t"))
+    started = workshop.events[0]
+    assert isinstance(started, RunStarted)
+    assert (started.run.strategy, started.run.reason) == (run.strategy, run.reason)
+
+
 def test_a_concurrent_refresh_counts_what_it_wrote(workshop: Workshop) -> None:
     view = workshop.view("m", "SELECT id, v FROM t")
     workshop.refresh(view)

@@ -46,9 +46,9 @@ def tables(page: str) -> list[str]:
     return [name for _, name, _ in _TABLE.findall(page)]
 
 
-def keys() -> set[tuple[str, str]]:
-    """Every section with each of its keys."""
-    return {(name, key) for name in sections() for key in _section(name)["properties"]}
+def all_keys() -> set[str]:
+    """The keys of all sections."""
+    return {key for name in sections() for key in _section(name)["properties"]}
 
 
 def table(section: str) -> str:
