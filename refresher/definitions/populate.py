@@ -65,4 +65,5 @@ class Populator:
             message = f"can't be populated: {run.error or run.outcome}"
             raise RefreshError(message, reason=run.failure or FailureReason.OTHER)
         took = format_duration(timedelta(seconds=run.duration_seconds or 0))
-        return f"populated: {run.rows or 0:,} rows in {took}"
+        rows = run.rows or 0
+        return f"populated: {rows:,} {'row' if rows == 1 else 'rows'} in {took}"
