@@ -13,7 +13,7 @@ import yaml
 
 from refresher.cli.main import cli
 from refresher.config.load import load_config
-from tests.unit.docs.pages import PAGES, ROOT, Block, blocks, codes, name_of, prose
+from tests.pages import PAGES, ROOT, Block, blocks, codes, name_of, prose
 
 CONFIGURATIONS = [
     pytest.param(block, id=f"{name_of(page)}:{block.line}")

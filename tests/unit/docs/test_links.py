@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.docs.pages import DOCS, PAGES, ROOT, anchors, links, name_of
+from tests.pages import DOCS, PAGES, ROOT, anchors, links, name_of
 
 EVERY_LINK = [
     pytest.param(page, link, id=f"{name_of(page)}: {link}")

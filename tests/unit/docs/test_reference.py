@@ -33,10 +33,10 @@ from refresher.freshness import State
 from refresher.observe.log import _line
 from refresher.refresh.retry import may_pass
 from refresher.runs import Outcome, Strategy, Trigger
+from tests.pages import DOCS, ROOT, blocks, codes, rows, section
 from tests.snapshots import make_run
 from tests.unit.config.project import Project
 from tests.unit.docs import config_reference
-from tests.unit.docs.pages import DOCS, ROOT, blocks, codes, rows, section
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GLOSSARY = DOCS / "glossary.md"

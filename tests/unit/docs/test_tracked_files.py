@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.unit.docs.pages import ROOT
+from tests.pages import ROOT
 
 _PAGE = re.compile(r"\b[A-Z]{4,}[A-Z_-]*\.md\b")
 _REGISTRY = re.compile(r"^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links)\b", re.MULTILINE)
