@@ -150,6 +150,8 @@ def _print(applied: Applied) -> None:
         render.say(f"{applied.view}: {'; '.join(applied.done) or 'nothing to do'}")
     for found in applied.drift:
         render.tell(f"{applied.view}: differs, and was left as it is: {found.message}")
+    for note in applied.notes:
+        render.tell(f"{applied.view}: {note}")
     if applied.error:
         render.tell(f"{applied.view}: {applied.error}")
 
@@ -160,5 +162,6 @@ def _as_json(alias: str, applied: Applied) -> Mapping[str, Any]:
         "view": applied.view,
         "done": list(applied.done),
         "drift": [{"aspect": found.aspect, "message": found.message} for found in applied.drift],
+        "notes": list(applied.notes),
         "error": applied.error,
     }

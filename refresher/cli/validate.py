@@ -8,8 +8,8 @@ from refresher.cli import render
 from refresher.cli.context import load, reach
 from refresher.cli.parameters import Command, config_option, json_option
 from refresher.config.model import Config
-from refresher.definitions.compare import Drift, compare
-from refresher.definitions.simulate import simulate
+from refresher.definitions.compare import Drift, compare, note_unknown
+from refresher.definitions.simulate import Simulation, simulate
 from refresher.errors import RefresherError
 from refresher.postgres.sessions import connect
 
@@ -35,6 +35,7 @@ def command(context: click.Context, *, on_server: bool, as_json: bool) -> int:
     """Check the configuration."""
     errors: list[RefresherError] = []
     drift: list[tuple[str, Drift]] = []
+    notes: list[str] = []
     config: Config | None = None
     try:
         config = load(context)
@@ -43,7 +44,9 @@ def command(context: click.Context, *, on_server: bool, as_json: bool) -> int:
     if config is not None and on_server:
         for alias in config.databases:
             try:
-                drift += [(alias, found) for found in _simulate(config, alias)]
+                simulation = _simulate(config, alias)
+                drift += [(alias, found) for found in _drift(config, simulation)]
+                notes += _notes(config, simulation)
             except RefresherError as error:
                 errors.append(error)
     if as_json:
@@ -54,21 +57,36 @@ def command(context: click.Context, *, on_server: bool, as_json: bool) -> int:
                 "databases": len(config.databases) if config else None,
                 "errors": [line for error in errors for line in str(error).split("\n")],
                 "drift": _drift_json(drift) if on_server and config else None,
+                "notes": notes,
             }
         )
     else:
+        for note in notes:
+            render.say(note)
         _print(config, errors, drift, on_server=on_server)
     return max((error.exit_code for error in errors), default=0)
 
 
-def _simulate(config: Config, alias: str) -> list[Drift]:
-    views = config.views_of(alias)
+def _simulate(config: Config, alias: str) -> Simulation:
     with reach(config, alias) as endpoint, connect(endpoint) as connection:
-        simulation = simulate(connection, views)
+        return simulate(connection, config.views_of(alias))
+
+
+def _drift(config: Config, simulation: Simulation) -> list[Drift]:
     return [
         found
         for name in simulation.order
-        for found in compare(views[name], simulation.desired[name], simulation.standing[name])
+        for found in compare(
+            config.views[name], simulation.desired[name], simulation.standing[name]
+        )
+    ]
+
+
+def _notes(config: Config, simulation: Simulation) -> list[str]:
+    return [
+        f"{name}: {note}"
+        for name in simulation.order
+        for note in note_unknown(simulation.graph, config.views[name])
     ]
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from refresher.config.model import View
 from refresher.definitions.model import RelationFacts
+from refresher.graph import Graph
 
 
 class Aspect(StrEnum):
@@ -41,7 +42,7 @@ def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) 
     found = []
     if standing.columns != desired.columns:
         found.append(_drift(view, Aspect.DEFINITION, _columns_message(desired, standing)))
-    elif standing.query != desired.query:
+    elif standing.query != desired.query and standing.shape != desired.shape:
         found.append(_drift(view, Aspect.DEFINITION, "the query that stands is another one"))
     found += _compare_indexes(view, desired, standing)
     if view.owner is not None and standing.owner != view.owner:
@@ -59,6 +60,18 @@ def wanted_grants(view: View, owner: str) -> dict[str, frozenset[str]]:
     """The configured grants as the catalog would show them."""
     grants = view.grants or {}
     return {role: frozenset(given) for role, given in grants.items() if role != owner and given}
+
+
+def note_unknown(graph: Graph, view: View) -> list[str]:
+    """Why nobody can tell how stale a view is, if so."""
+    unmanaged = graph.unmanaged_upstreams(view.name)
+    if not unmanaged:
+        return []
+    note = (
+        f"its staleness is unknown, for it reads {', '.join(unmanaged)}: materialized, and not"
+        " managed here; add it to the views"
+    )
+    return [note]
 
 
 def _compare_indexes(view: View, desired: RelationFacts, standing: RelationFacts) -> list[Drift]:

@@ -9,15 +9,20 @@ _QUERIES = load_queries("refresher.definitions", "facts.sql")
 
 
 def read_facts(connection: Connection, relation: RelationName) -> RelationFacts | None:
-    """The facts of what stands under this name; None if nothing does."""
+    """The facts of what stands under this name; None if nothing does.
+
+    They are the same whatever the role's search_path is.
+    """
     names = {"schema": relation.schema, "name": relation.name}
-    row = connection.execute(_QUERIES["relation"], names).fetchone()
-    if row is None:
-        return None
-    oid = {"oid": row["oid"]}
-    columns = connection.execute(_QUERIES["columns"], oid)
-    indexes = connection.execute(_QUERIES["indexes"], oid)
-    grants = connection.execute(_QUERIES["grants"], oid)
+    with connection.transaction(force_rollback=True):
+        connection.execute(_QUERIES["spell_out"])
+        row = connection.execute(_QUERIES["relation"], names).fetchone()
+        if row is None:
+            return None
+        oid = {"oid": row["oid"]}
+        columns = connection.execute(_QUERIES["columns"], oid)
+        indexes = connection.execute(_QUERIES["indexes"], oid)
+        grants = connection.execute(_QUERIES["grants"], oid)
     return RelationFacts(
         **row,
         columns=tuple((column["name"], column["type"]) for column in columns),

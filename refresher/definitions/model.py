@@ -21,7 +21,9 @@ class RelationFacts:
     kind: str
     """`pg_class.relkind`."""
     query: str
-    """`pg_get_viewdef`: formatting, aliases and comments are gone."""
+    """`pg_get_viewdef`: formatting and comments are gone."""
+    shape: str
+    """A digest of the query as parsed: the names it gives tables are gone, too."""
     columns: tuple[tuple[str, str], ...]
     """Names and types, in order."""
     indexes: Mapping[str, IndexFacts]

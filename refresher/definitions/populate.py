@@ -28,7 +28,7 @@ class Populator:
     began: Callable[[Discharge], None]
     """Told of each piece of work before it starts, so that somebody can cancel it."""
 
-    def populate(self, view: View) -> str | None:
+    def populate(self, view: View) -> list[str]:
         """Fill a view if it is empty; returns what was done, in words.
 
         Contents that others left are not touched: the schedule sees to them.
@@ -42,7 +42,7 @@ class Populator:
         graph = read_graph(connection, self.views)
         register(connection, self.views, graph, max_parallel=self.database.max_parallel)
         if read_states(connection, {view.name: view})[view.name].populated:
-            return None
+            return []
         now = read_clock(connection)
         task = Task(
             view=view,
@@ -59,11 +59,11 @@ class Populator:
         self.began(discharge)
         ended = discharge.run()
         if ended is None:
-            return None
+            return []
         run = ended.run
         if not run.succeeded:
             message = f"can't be populated: {run.error or run.outcome}"
             raise RefreshError(message, reason=run.failure or FailureReason.OTHER)
         took = format_duration(timedelta(seconds=run.duration_seconds or 0))
         rows = run.rows or 0
-        return f"populated: {rows:,} {'row' if rows == 1 else 'rows'} in {took}"
+        return [f"populated: {rows:,} {'row' if rows == 1 else 'rows'} in {took}"]

@@ -14,16 +14,21 @@ from dataclasses import dataclass, replace
 import psycopg
 from psycopg import sql
 
+from refresher.catalog.introspection import read_graph
 from refresher.config.model import Kind, View
 from refresher.definitions import statements
 from refresher.definitions.facts import read_facts
 from refresher.definitions.model import RelationFacts
-from refresher.errors import ConfigError
+from refresher.definitions.requirements import require_privileges
+from refresher.errors import ConfigError, FailureReason
 from refresher.graph import Graph
 from refresher.names import RelationName, fitted_name
 from refresher.postgres import identifiers
-from refresher.postgres.failures import describe
-from refresher.postgres.sessions import Connection
+from refresher.postgres.failures import describe, failure_reason
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection, hide_store, short_transaction
+
+_QUERIES = load_queries("refresher.definitions", "facts.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,9 @@ class Simulation:
     """What stands, and what would stand if the definitions were carried out."""
 
     order: tuple[str, ...]
-    """Every view after those it reads."""
+    """Every view after those it would read."""
+    graph: Graph
+    """Who would read whom."""
     desired: Mapping[str, RelationFacts]
     standing: Mapping[str, RelationFacts | None]
 
@@ -40,11 +47,17 @@ def simulate(connection: Connection, views: Mapping[str, View]) -> Simulation:
     """Create the definitions in a transaction that is rolled back, and read them.
 
     Raises:
+        CatalogError: schemas, roles or privileges are missing that they need.
         ConfigError: PostgreSQL refuses some of them; all are named, each with its file and line.
         PlanError: they read each other in a circle.
+        psycopg.Error: the database went away, or does not let us read what they read.
     """
-    with connection.transaction(force_rollback=True):
+    with short_transaction(connection), connection.transaction(force_rollback=True):
+        # From here on nobody else's apply creates what is found missing.
+        connection.execute(_QUERIES["serialize_apply"])
         standing = {name: read_facts(connection, view.relation) for name, view in views.items()}
+        require_privileges(connection, views, standing)
+        hide_store(connection)
         return _Simulator(connection, views, standing).run()
 
 
@@ -71,8 +84,10 @@ class _Simulator:
             waiting = left
         if self._faults:
             raise ConfigError("\n".join(self._faults))
+        simulated = {name: facts.oid for name, facts in self._desired.items()}
+        graph = read_graph(self._connection, self._views, simulated=simulated)
         return Simulation(
-            order=tuple(self._desired), desired=self._desired, standing=self._standing
+            order=graph.order(), graph=graph, desired=self._desired, standing=self._standing
         )
 
     def _settle(self, name: str) -> bool:
@@ -85,6 +100,7 @@ class _Simulator:
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             return False
         except psycopg.Error as error:
+            _require_refusal(error)
             self._faults.append(_located(view, relation, error))
             return True
         self._desired[name] = self._read(view, relation)
@@ -101,6 +117,7 @@ class _Simulator:
                     with self._connection.transaction():
                         statements.execute_one(self._connection, statement)
                 except psycopg.Error as error:
+                    _require_refusal(error)
                     self._faults.append(
                         f"{view.query_path}: PostgreSQL refuses the index {name!r} of"
                         f" {view.name!r}: {describe(error)}"
@@ -113,18 +130,23 @@ class _Simulator:
     def _explain(self, left: list[str]) -> None:
         """Say why these views can't be created: something is missing, or they are a circle.
 
-        With empty views standing in for all of them, what is still missing is none of theirs; with
-        one stand-in taken away, whoever misses it reads it.
+        With empty views standing in for all that are missing, what a view still misses is none of
+        them; with one stand-in taken away, whoever misses it reads it.
         """
-        missing = {name: self._missing(name, stand_ins=left) for name in left}
+        absent = [
+            name
+            for name, facts in self._standing.items()
+            if facts is None and name not in self._desired
+        ]
+        missing = {name: self._missing(name, stand_ins=absent) for name in left}
         for name, error in missing.items():
             if error is not None:
-                self._faults.append(_located(self._views[name], self._views[name].relation, error))
+                self._faults.append(_located(self._views[name], _twin(self._views[name]), error))
         if self._faults:
             return
         edges = {name: set[str]() for name in left}
         for read in left:
-            stand_ins = [name for name in left if name != read]
+            stand_ins = [name for name in absent if name != read]
             for name in left:
                 if self._missing(name, stand_ins=stand_ins) is not None:
                     edges[name].add(read)
@@ -144,8 +166,8 @@ class _Simulator:
                 statements.execute_one(self._connection, statements.create(view, _twin(view)))
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
                 return error
-            except psycopg.Error:
-                return None
+            except psycopg.Error as error:
+                _require_refusal(error)
         return None
 
 
@@ -153,6 +175,22 @@ def _twin(view: View) -> RelationName:
     return RelationName(
         view.relation.schema, fitted_name("refresher", view.relation.name, suffix="simulated")
     )
+
+
+_REFUSALS = frozenset(
+    {
+        FailureReason.DEFINITION,
+        FailureReason.NOT_UNIQUE,
+        FailureReason.OTHER,
+        FailureReason.PERMISSION,
+    }
+)
+
+
+def _require_refusal(error: psycopg.Error) -> None:
+    """Raise an error that is no definition's fault: a timeout, a lost connection, a full disk."""
+    if failure_reason(error) not in _REFUSALS:
+        raise error
 
 
 def _located(view: View, relation: RelationName, error: psycopg.Error) -> str:

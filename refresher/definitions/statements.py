@@ -82,8 +82,8 @@ def _alter(view: View, change: sql.Composable) -> sql.Composed:
 
 
 def revoke_all(view: View, role: str) -> sql.Composed:
-    """Take everything from a role."""
-    return sql.SQL("REVOKE ALL ON {relation} FROM {role}").format(
+    """Take everything from a role, and from those it passed it on to."""
+    return sql.SQL("REVOKE ALL ON {relation} FROM {role} CASCADE").format(
         relation=identifiers.relation(view.relation), role=identifiers.role(role)
     )
 

@@ -114,6 +114,14 @@ def major(connection: psycopg.Connection[Any]) -> int:
     return connection.info.server_version // 10_000
 
 
+def hide_store(connection: Connection) -> None:
+    """In a transaction, keep names in users' SQL from meaning refresher's own tables.
+
+    Where the role is called refresher they would: a search_path begins with "$user".
+    """
+    connection.execute(_QUERIES["hide_store"])
+
+
 def detects_disconnects(connection: Connection) -> bool:
     """Whether the server can notice a vanished client; some platforms can't and raise."""
     try:

@@ -4,6 +4,16 @@ SELECT
     pg_catalog.pg_is_in_recovery() AS replica,
     pg_catalog.current_setting('transaction_read_only')::bool AS read_only
 
+-- name: hide_store
+-- description: Until the transaction ends, look no name up in the store's own schema.
+SELECT pg_catalog.set_config(
+    'search_path',
+    coalesce(string_agg(quote_ident(s.name), ', ' ORDER BY s.position), ''),
+    true
+)
+FROM unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s (name, position)
+WHERE s.name <> 'refresher'
+
 -- name: watch_client
 -- description: Have the server notice a client that vanished; some platforms can't.
 SET LOCAL client_connection_check_interval = '1s'

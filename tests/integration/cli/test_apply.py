@@ -38,6 +38,7 @@ def test_results_as_json(commands: Commands) -> None:
         "view": "evens",
         "done": ["created"],
         "drift": [],
+        "notes": [],
         "error": None,
     }
     assert numbers["done"][0] == "created"
@@ -119,4 +120,5 @@ def test_validate_on_the_server_tells_what_apply_would_find(commands: Commands) 
         "databases": 1,
         "errors": [],
         "drift": [],
+        "notes": [],
     }

@@ -110,6 +110,7 @@ def test_every_fault_is_told(
         "databases": None,
         "errors": ["\n".join(lines).removeprefix("refresher: ").splitlines()[0], *lines[1:]],
         "drift": None,
+        "notes": [],
     }
     assert "hunter2" not in err + out
 
@@ -127,6 +128,7 @@ def test_a_valid_configuration_as_json(
         "databases": 1,
         "errors": [],
         "drift": None,
+        "notes": [],
     }
 
 

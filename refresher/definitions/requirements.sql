@@ -1,0 +1,27 @@
+-- name: schemas
+-- description: Whether the schemas stand, and whether this role may create relations in them.
+SELECT
+    w.name,
+    n.oid IS NOT NULL AS present,
+    coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE'), false) AS may_create
+FROM unnest(%(schemas)s::text[]) AS w (name)
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.name
+
+-- name: roles
+-- description: Whether roles exist, and whether this role can act as them.
+SELECT
+    w.name,
+    r.oid IS NOT NULL AS present,
+    coalesce(pg_catalog.pg_has_role(r.oid, 'USAGE'), false) AS is_member
+FROM unnest(%(roles)s::text[]) AS w (name)
+LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = w.name
+
+-- name: owners
+-- description: Whether owners may create relations in schemas, which a new owner must.
+SELECT
+    w.role,
+    w.schema,
+    pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') AS may_create
+FROM unnest(%(roles)s::text[], %(schemas)s::text[]) AS w (role, schema)
+JOIN pg_catalog.pg_roles AS r ON r.rolname = w.role
+JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
