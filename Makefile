@@ -67,7 +67,7 @@ $(PROJECT): $(REQUIREMENTS) pyproject.toml
 
 $(REQUIREMENTS): requirements.txt
 	@test -x $(BIN)/python || { $(FIND_PYTHON); "$$python" -m venv .venv; }
-	@echo "Installing the locked requirements into .venv"
+	@echo "Installing the locked requirements into .venv" >&2
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
 
