@@ -28,7 +28,17 @@ class Drift:
     message: str
 
 
-_KIND_NAMES = {"v": "a view", "m": "a materialized view", "r": "a table", "p": "a table"}
+_KIND_NAMES = {
+    "v": "a view",
+    "m": "a materialized view",
+    "r": "a table",
+    "p": "a partitioned table",
+    "f": "a foreign table",
+    "i": "an index",
+    "I": "a partitioned index",
+    "S": "a sequence",
+    "c": "a composite type",
+}
 
 
 def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) -> list[Drift]:
@@ -36,7 +46,7 @@ def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) 
     if standing is None:
         return [_drift(view, Aspect.MISSING, f"{view.relation} does not exist")]
     if standing.kind != desired.kind:
-        kind = _KIND_NAMES.get(standing.kind, "something else")
+        kind = _KIND_NAMES.get(standing.kind, "another kind of relation")
         message = f"{view.relation} is {kind}, not {_KIND_NAMES[desired.kind]}"
         return [_drift(view, Aspect.DEFINITION, message)]
     found = []

@@ -224,7 +224,7 @@ SELECT * FROM refresher.run WHERE id = %(run)s
 -- description: The new contents, as this transaction sees them before it commits.
 SELECT
     (SELECT count(*) FROM {relation}) AS rows,
-    pg_total_relation_size(%(oid)s) AS bytes,
-    pg_stat_get_xact_tuples_inserted(%(oid)s) AS inserted,
-    pg_stat_get_xact_tuples_updated(%(oid)s) AS updated,
-    pg_stat_get_xact_tuples_deleted(%(oid)s) AS deleted
+    pg_total_relation_size({oid}) AS bytes,
+    pg_stat_get_xact_tuples_inserted({oid}) AS inserted,
+    pg_stat_get_xact_tuples_updated({oid}) AS updated,
+    pg_stat_get_xact_tuples_deleted({oid}) AS deleted

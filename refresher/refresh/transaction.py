@@ -149,8 +149,11 @@ class Transaction:
                 assert_never(other)
 
     def _measure(self, connection: Connection, before: dict[str, Any]) -> dict[str, Any]:
-        query = _QUERIES["measure"].format(relation=identifiers.relation(self.target.relation))
-        after = connection.execute(query, {"oid": self.target.oid}).fetchone()
+        # No parameters: a % in the relation's name would be taken for one.
+        query = _QUERIES["measure"].format(
+            relation=identifiers.relation(self.target.relation), oid=sql.Literal(self.target.oid)
+        )
+        after = connection.execute(query).fetchone()
         assert after is not None  # noqa: S101 - the query always returns one row
         after.update({name: after[name] - before[name] for name in _CHURN})
         if self.choice.strategy is Strategy.FULL:
