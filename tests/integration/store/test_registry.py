@@ -2,7 +2,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-
 from refresher.config.model import Kind, View
 from refresher.graph import Graph
 from refresher.names import RelationName
