@@ -4,8 +4,9 @@ SELECT
     w.name,
     n.oid IS NOT NULL AS present,
     coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE'), false) AS may_create
-FROM unnest(%(schemas)s::text[]) AS w (name)
+FROM unnest(%(schemas)s::text[]) WITH ORDINALITY AS w (name, position)
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.name
+ORDER BY w.position
 
 -- name: roles
 -- description: Whether roles exist, and whether this role can act as them.
@@ -13,8 +14,9 @@ SELECT
     w.name,
     r.oid IS NOT NULL AS present,
     coalesce(pg_catalog.pg_has_role(r.oid, 'USAGE'), false) AS is_member
-FROM unnest(%(roles)s::text[]) AS w (name)
+FROM unnest(%(roles)s::text[]) WITH ORDINALITY AS w (name, position)
 LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = w.name
+ORDER BY w.position
 
 -- name: owners
 -- description: Whether owners may create relations in schemas, which a new owner must.
@@ -22,6 +24,8 @@ SELECT
     w.role,
     w.schema,
     pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') AS may_create
-FROM unnest(%(roles)s::text[], %(schemas)s::text[]) AS w (role, schema)
+FROM unnest(%(roles)s::text[], %(schemas)s::text[]) WITH ORDINALITY
+    AS w (role, schema, position)
 JOIN pg_catalog.pg_roles AS r ON r.rolname = w.role
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
+ORDER BY w.position
