@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from refresher.config.model import Database as DatabaseConfig
-from refresher.config.model import Kind, Secret, View
+from refresher.config.model import Index, Kind, Secret, View
 from refresher.definitions.apply import Applied, apply
 from refresher.definitions.populate import Populator
 from refresher.definitions.simulate import Simulation, simulate
@@ -18,6 +18,8 @@ from refresher.postgres.sessions import Connection
 from refresher.refresh.session import Session
 from tests.conftest import Database
 from tests.servers import endpoint_of
+
+PLAIN = Kind.VIEW
 
 _CATALOG = """
 SELECT jsonb_build_object(
@@ -147,3 +149,37 @@ def workbench(database: Database) -> Iterator[Workbench]:
         bench = Workbench(database, connection, session)
         yield bench
         bench.session.discard()
+
+
+CHAIN = ["paid", "totals", "big_totals", "ranked", "best"]
+
+
+def define_chain(workbench: Workbench, **fields: Any) -> None:
+    """Five views over a table, each reading the next one that is defined."""
+    workbench.execute(
+        "CREATE TABLE IF NOT EXISTS orders (id int, customer int, amount numeric);"
+        " TRUNCATE orders; INSERT INTO orders SELECT n, n % 10, n FROM generate_series(1, 100) AS n"
+    )
+    workbench.define(
+        "best", "SELECT customer, total FROM ranked WHERE place <= 3", key=("customer",), **fields
+    )
+    workbench.define(
+        "ranked",
+        "SELECT *, rank() OVER (ORDER BY total DESC) AS place FROM big_totals",
+        PLAIN,
+        **fields,
+    )
+    workbench.define("big_totals", "SELECT * FROM totals WHERE total > 10", PLAIN, **fields)
+    workbench.define(
+        "totals",
+        "SELECT customer, sum(amount) AS total FROM paid GROUP BY customer",
+        key=("customer",),
+        indexes=(Index(columns=("total",)),),
+        **fields,
+    )
+    workbench.define("paid", "SELECT * FROM orders WHERE amount > 0", PLAIN, **fields)
+
+
+def acl(workbench: Workbench, name: str) -> list[str]:
+    """Who may do what with a relation; nothing where its owner may do everything."""
+    return sorted(workbench.one("SELECT relacl FROM pg_class WHERE oid = %s::regclass", name) or ())

@@ -1,15 +1,11 @@
-from collections.abc import Callable
-
 import psycopg
 import pytest
 
 from refresher.config.model import Index, Kind
 from refresher.definitions import statements
-from refresher.errors import CatalogError, ConfigError, PlanError
+from refresher.errors import ConfigError, PlanError
 from refresher.names import RelationName
-from tests.integration.definitions.conftest import Workbench
-
-PLAIN = Kind.VIEW
+from tests.integration.definitions.conftest import PLAIN, Workbench
 
 
 def faults(workbench: Workbench) -> list[str]:
@@ -212,71 +208,6 @@ def test_an_index_is_one_statement_even_if_nobody_looked(
             workbench.connection, statements.create_index(index, "i", view.relation)
         )
     assert workbench.execute("SELECT id FROM victim") == [(1,)]
-
-
-def gaps(workbench: Workbench) -> list[str]:
-    """The statements somebody must run, having changed nothing."""
-    before = workbench.catalog()
-    with pytest.raises(CatalogError) as caught:
-        workbench.simulate()
-    assert workbench.catalog() == before
-    first, *statements_to_run = str(caught.value).splitlines()
-    name = workbench.database.name
-    assert first == f"database '{name}' lacks what the views need; have somebody run:"
-    return statements_to_run
-
-
-def test_what_is_missing_is_told_as_statements_that_cure_it(
-    workbench: Workbench, make_role: Callable[..., str]
-) -> None:
-    role, owner = make_role("refresher"), make_role("Owner")
-    workbench.execute("CREATE SCHEMA closed")
-    for name, schema in (("a", "closed"), ("b", "closed"), ("c", "New one")):
-        workbench.define(
-            name,
-            "SELECT 1 AS id",
-            PLAIN,
-            relation=RelationName(schema, name),
-            owner=owner,
-            grants={"public": ("select",)},
-        )
-    workbench.work_as(role)
-
-    told = gaps(workbench)
-
-    assert told == [
-        f"GRANT USAGE, CREATE ON SCHEMA closed TO {role}",
-        f'CREATE SCHEMA "New one" AUTHORIZATION {role}',
-        f'GRANT "{owner}" TO {role}',
-        f'GRANT USAGE, CREATE ON SCHEMA closed TO "{owner}"',
-    ]
-    for statement in told:
-        workbench.execute(statement)
-    assert gaps(workbench) == [f'GRANT USAGE, CREATE ON SCHEMA "New one" TO "{owner}"']
-    workbench.execute(f'GRANT USAGE, CREATE ON SCHEMA "New one" TO "{owner}"')
-    assert workbench.simulate().order == ("a", "b", "c")
-
-
-def test_roles_that_are_missing_are_told_once(workbench: Workbench) -> None:
-    grants = {"nobody_a": ("select",), "public": ("select",)}
-    workbench.define("a", "SELECT 1 AS id", grants=grants)
-    workbench.define("b", "SELECT 1 AS id", grants=grants, owner="nobody_b")
-
-    assert gaps(workbench) == ["CREATE ROLE nobody_a", "CREATE ROLE nobody_b"]
-
-
-def test_a_view_that_has_its_owner_needs_no_membership(
-    workbench: Workbench, make_role: Callable[..., str]
-) -> None:
-    role, owner = make_role("refresher"), make_role("owner")
-    workbench.execute(
-        f"GRANT CREATE ON SCHEMA public TO {role}; CREATE VIEW v AS SELECT 1 AS id;"
-        f" ALTER VIEW v OWNER TO {owner}"
-    )
-    workbench.define("v", "SELECT 1 AS id", PLAIN, owner=owner)
-    workbench.work_as(role)
-
-    assert workbench.simulate().order == ("v",)
 
 
 def test_what_is_no_definitions_fault_is_not_told_as_one(workbench: Workbench) -> None:

@@ -1,0 +1,87 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from refresher.config.model import Index, Kind, View
+from refresher.definitions import statements
+from refresher.names import NAME_BYTES, RelationName
+from tests.unit.definitions.test_compare import VIEW
+
+
+def view(**fields: Any) -> View:
+    return replace(VIEW, **fields)
+
+
+def test_a_view_is_created_empty_and_its_query_stands_on_lines_of_its_own() -> None:
+    relation = RelationName("crm", 'it\'s "v"')
+
+    assert statements.create(VIEW, relation).as_string() == (
+        'CREATE MATERIALIZED VIEW "crm"."it\'s ""v""" AS\nSELECT 1 AS id\nWITH NO DATA'
+    )
+    assert statements.create(view(kind=Kind.VIEW), relation).as_string() == (
+        'CREATE VIEW "crm"."it\'s ""v""" AS\nSELECT 1 AS id\n'
+    )
+
+
+def test_braces_and_percent_signs_in_a_query_mean_nothing() -> None:
+    query = "SELECT '{}' AS a, '{0} %s %(x)s 100%' AS b"
+
+    assert query in statements.create(view(query=query), VIEW.relation).as_string()
+
+
+def test_indexes_are_the_keys_and_then_the_others_by_name() -> None:
+    wanted = statements.wanted_indexes(
+        view(
+            key=("id", "day"),
+            indexes=(
+                Index(columns=("name", "id")),
+                Index(expression="lower(name)"),
+                Index(columns=("name",), name="Mine"),
+            ),
+        )
+    )
+
+    assert list(wanted) == ["v_id_day_key", "v_name_id_idx", "v_expression_idx", "Mine"]
+    assert wanted["v_id_day_key"] == Index(columns=("id", "day"), unique=True)
+
+
+def test_a_name_made_of_long_ones_fits_and_is_still_one_of_its_own() -> None:
+    long = "x" * NAME_BYTES
+    indexes = tuple(Index(columns=(f"{long[:-1]}{number}",)) for number in range(3))
+
+    names = list(statements.wanted_indexes(view(indexes=indexes)))
+
+    assert len(set(names)) == 3
+    assert all(len(name.encode()) <= NAME_BYTES for name in names)
+
+
+@pytest.mark.parametrize(
+    ("index", "text"),
+    [
+        (Index(columns=("a", "b")), 'CREATE INDEX "i" ON "public"."v" USING "btree" ("a", "b")'),
+        (
+            Index(expression="lower(a)", unique=True),
+            'CREATE UNIQUE INDEX "i" ON "public"."v" USING "btree" ((lower(a)))',
+        ),
+        (
+            Index(columns=("a",), where="a <> ''", include=("b",)),
+            """CREATE INDEX "i" ON "public"."v" USING "btree" ("a") INCLUDE ("b") WHERE a <> ''""",
+        ),
+        (
+            Index(columns=("a",), method="gin"),
+            'CREATE INDEX "i" ON "public"."v" USING "gin" ("a")',
+        ),
+    ],
+)
+def test_an_index_is_written_whole(index: Index, text: str) -> None:
+    assert statements.create_index(index, "i", VIEW.relation).as_string() == text
+
+
+def test_grants_name_everybody_and_roles_apart() -> None:
+    assert statements.grant(VIEW, "public", ("select",)).as_string() == (
+        'GRANT select ON "public"."v" TO PUBLIC'
+    )
+    assert statements.revoke_all(VIEW, 'a"b').as_string() == (
+        'REVOKE ALL ON "public"."v" FROM "a""b" CASCADE'
+    )
