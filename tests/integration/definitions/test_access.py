@@ -48,7 +48,7 @@ def test_grants_are_complete_when_given(
 
     assert workbench.apply_one("m").done == ("grants", "analyzed")
 
-    assert acl(workbench, "m") == [f"{new}=ar/postgres", "postgres=arwdDxtm/postgres"]
+    assert acl(workbench, "m") == [f"{new}=ar/postgres", "postgres=all/postgres"]
     assert workbench.apply_one("m").done == ()
 
 
@@ -75,7 +75,7 @@ def test_grants_that_are_not_given_are_nobodys_business(
     workbench.define("adopted", "SELECT 1 AS id", PLAIN)
 
     assert workbench.apply_one("adopted").done == ()
-    assert acl(workbench, "adopted") == ["postgres=arwdDxtm/postgres", f"{reader}=r/postgres"]
+    assert acl(workbench, "adopted") == ["postgres=all/postgres", f"{reader}=r/postgres"]
 
 
 def test_grants_to_everybody_and_to_the_owner(
@@ -92,7 +92,7 @@ def test_grants_to_everybody_and_to_the_owner(
     )
 
     assert workbench.apply_one("p").done == ("created",)
-    assert acl(workbench, "p") == [f"=r/{owner}", f"{owner}=arwdDxtm/{owner}"]
+    assert acl(workbench, "p") == [f"=r/{owner}", f"{owner}=all/{owner}"]
     assert workbench.apply_one("p").done == ()
 
 
@@ -107,7 +107,7 @@ def test_owner_grants_and_comment_follow_the_definition(
     workbench.redefine("m", owner=second, grants={reader: ("select",)}, comment='It\'s "two"')
 
     assert workbench.apply_one("m").done == (f"owner {second}", "grants", "comment")
-    assert acl(workbench, "m") == [f"{reader}=r/{second}", f"{second}=arwdDxtm/{second}"]
+    assert acl(workbench, "m") == [f"{reader}=r/{second}", f"{second}=all/{second}"]
     assert workbench.one("SELECT obj_description('m'::regclass)") == 'It\'s "two"'
     assert workbench.apply_one("m").done == ()
 
