@@ -195,6 +195,19 @@ def check_orphans(seen: Observations) -> Iterator[Violation]:
             yield Violation("orphans", holder.view, detail)
 
 
+def check_watched(seen: Observations) -> Iterator[Violation]:
+    """Nothing was seen to be wrong because it was looked at, not because nobody looked."""
+    sampled = {sample.view for sample in seen.samples}
+    held = {holder.view for holder in seen.holders}
+    for view, subject in seen.subjects.items():
+        if view not in sampled:
+            yield Violation("watched", view, "its contents were never read")
+        if not seen.commits[subject.source]:
+            yield Violation("watched", view, f"nobody wrote {subject.source}")
+    if not held:
+        yield Violation("watched", "all", "no daemon was ever seen to hold a fence")
+
+
 RULES: tuple[Callable[[Observations], Iterator[Violation]], ...] = (
     check_discharged_once,
     check_recorded,
@@ -207,6 +220,7 @@ RULES: tuple[Callable[[Observations], Iterator[Violation]], ...] = (
     check_upstreams,
     check_takeover,
     check_orphans,
+    check_watched,
 )
 
 

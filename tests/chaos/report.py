@@ -27,12 +27,16 @@ def _lines(seen: Observations) -> Iterator[str]:
             f"{view}: {due} instants = {len(as_of)} successes + {seen.misfires[view]} coalesced;"
             f" between successes {_distribution(gaps)}"
         )
-    yield f"takeovers: {_takeovers(takeovers(seen))}"
+    yield _takeovers(takeovers(seen))
 
 
 def _takeovers(found: Sequence[Takeover]) -> str:
-    took = [takeover.seconds for takeover in found if takeover.seconds is not None]
-    return f"{len(found)}, after {_distribution(took)}" if took else "none"
+    took = [takeover.seconds for takeover in found if takeover.seconds]
+    tried = sum(takeover.seconds == 0 for takeover in found)
+    return (
+        f"{len(found)} runs were killed; {tried} times another daemon was at it already,"
+        f" {len(took)} times one took over, after {_distribution(took)}"
+    )
 
 
 def _distribution(values: Sequence[float]) -> str:

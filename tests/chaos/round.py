@@ -8,6 +8,7 @@ from pathlib import Path
 
 from refresher.postgres.sessions import connect
 from refresher.store.migrate import migrate
+from refresher.store.presence import DEAD_AFTER
 from tests.chaos import observer, scenario
 from tests.chaos.daemons import Daemons
 from tests.chaos.history import Observations
@@ -15,7 +16,7 @@ from tests.chaos.sources import reloader, updater
 from tests.servers import endpoint_of
 
 _DAEMONS = 3
-_QUIET_SECONDS = 15.0
+_QUIET_SECONDS = DEAD_AFTER.total_seconds() + 5.0
 """Longer than a dead process's open run may stand."""
 
 

@@ -170,7 +170,16 @@ def test_the_history_of_nothing_but_what_was_there_is_not_settled() -> None:
         kills=(),
         ended_at=BEFORE + 11 * SECOND,
     )
-    assert rules(nothing) == {"settled"}
+    assert rules(nothing) == {"settled", "watched"}
+
+
+def test_looking_away_is_no_proof() -> None:
+    blind = replace(GOOD, samples=SAMPLES[:2])
+    assert [str(found) for found in violations(blind)] == [
+        "watched: down: its contents were never read"
+    ]
+    assert rules(replace(GOOD, holders=())) == {"watched"}
+    assert rules(replace(GOOD, commits={"t": ()})) == {"watched"}
 
 
 def test_an_instant_discharged_twice_is_found() -> None:
@@ -291,4 +300,5 @@ def test_the_report_counts() -> None:
     report = describe(GOOD)
     assert "1 kills, 5 samples" in report
     assert "5 succeeded, 1 failed lost" in report
-    assert "takeovers: 1, after median 0.80 s" in report
+    assert "1 runs were killed; 0 times another daemon was at it already" in report
+    assert "1 times one took over, after median 0.80 s" in report
