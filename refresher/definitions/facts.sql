@@ -87,8 +87,11 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(view)s, 7210370052))
 
 -- name: analyzed
 -- description: Whether the planner has statistics of this relation; creating an index gives none.
+-- An empty relation has none after ANALYZE either, but its rows are known to be 0 then, not -1; when
+-- it was analyzed is told late on PostgreSQL 14, and forgotten after a crash.
 SELECT
-    pg_catalog.pg_stat_get_last_analyze_time(c.oid) IS NOT NULL
+    c.reltuples = 0
+    OR pg_catalog.pg_stat_get_last_analyze_time(c.oid) IS NOT NULL
     OR pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid) IS NOT NULL
     OR EXISTS (
         SELECT FROM pg_catalog.pg_stats AS s
