@@ -81,6 +81,8 @@ def _apply_one(
             done.append(step)  # noqa: PERF402 - those before a failure are kept
         standing = read_facts(populator.session.connection(), view.relation)
         drift = compare(view, simulation.desired[view.name], standing)
+    except psycopg.errors.LockNotAvailable as failure:
+        error = f"{describe(failure)}: somebody is using it; apply again"
     except psycopg.Error as failure:
         if breaks_connection(failure):
             raise

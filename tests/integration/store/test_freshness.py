@@ -18,6 +18,7 @@ from refresher.config.model import Default, Every, Kind, MaxStaleness, Secret, V
 from refresher.graph import Graph
 from refresher.names import RelationName
 from refresher.observe.snapshot import read_snapshot
+from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 from refresher.store.registry import register
 from refresher.store.state import read_clock
@@ -185,7 +186,8 @@ def test_sql_and_python_agree(connection: Connection, world: dict[str, Relation]
     told = {row["view"]: row for row in connection.execute("SELECT * FROM refresher.freshness")}
     crm = DatabaseConfig(alias="crm", conninfo=Secret(""))
     views = {name: view_of(name, relation) for name, relation in world.items()}
-    snapshot = read_snapshot(connection, crm, views, graph_of(world))
+    graph = graph_of(world)
+    snapshot = read_snapshot(connection, crm, views, graph)
 
     assert told.keys() == world.keys()
     for name, seen in snapshot.views.items():
@@ -206,6 +208,26 @@ def test_sql_and_python_agree(connection: Connection, world: dict[str, Relation]
         assert (told[name]["staleness"] is None) == (told[name]["data_as_of"] is None)
         if told[name]["staleness"] is not None:
             same_moment(now - told[name]["staleness"], seen.data_as_of(now), exactly=False)
+        if views[name].refreshed:
+            recorded = take_fence(connection, name, graph)
+            above = [
+                snapshot.views[upstream].data_as_of(now)
+                for upstream in graph.refreshed_upstreams(name)
+            ]
+            above += [None for _ in graph.unmanaged_upstreams(name)]
+            expected_now = freshness.data_as_of(recorded["as_of"], above)
+            assert recorded["data_as_of"] == expected_now
+
+
+def take_fence(connection: Connection, view: str, graph: Graph) -> dict[str, Any]:
+    """What a refresh that began now would record."""
+    query = load_queries("refresher.refresh", "attempt.sql")["take_fence"]
+    known = {"view": view, "upstreams": list(graph.refreshed_upstreams(view))}
+    unused = {"run": 0, "worker": "w", "relation": 0, "populated": True}
+    with connection.transaction(force_rollback=True):
+        row = connection.execute(query, {**known, **unused}).fetchone()
+    assert row is not None
+    return row
 
 
 def same_moment(told: datetime | None, seen: datetime | None, *, exactly: bool) -> None:
