@@ -1,7 +1,6 @@
 """PgBouncer in transaction mode before a test run's server."""
 
 import contextlib
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from refresher.embedded.account import Account
 from refresher.errors import UnreachableError
 from refresher.postgres import sessions
+from tests.programs import find_program
 from tests.servers import endpoint_of, fast_directory
 from tests.waiting import wait_until
 
@@ -53,8 +53,7 @@ class PgBouncer:
 @contextlib.contextmanager
 def running(server: str) -> Iterator[PgBouncer]:
     """Run one before a server, named by how its superuser connects, until the block ends."""
-    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    assert program is not None, "install pgbouncer to run the tests through it"
+    program = find_program("pgbouncer")
     account = Account.for_server()
     parts = conninfo_to_dict(server)
     with tempfile.TemporaryDirectory(prefix="refresher-bouncer-", dir=fast_directory()) as path:

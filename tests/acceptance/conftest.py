@@ -22,11 +22,17 @@ def pooler(server: str) -> Iterator[PgBouncer]:
 
 
 @pytest.fixture
+def road() -> Road:
+    """Which way this run's tests take."""
+    return chosen_road()
+
+
+@pytest.fixture
 def conninfo(
-    request: pytest.FixtureRequest, database: Database, make_role: Callable[..., str]
+    request: pytest.FixtureRequest, road: Road, database: Database, make_role: Callable[..., str]
 ) -> str:
     """How the program under test connects to the test's own database, which has the store."""
-    match road := chosen_road():
+    match road:
         case Road.DIRECT:
             return database.conninfo
         case Road.PGBOUNCER:
