@@ -24,7 +24,7 @@ FIND_PYTHON := for candidate in $(CANDIDATES); do \
 		exit 1; \
 	fi
 
-.PHONY: demo test test-majors lint bench lock clean help
+.PHONY: demo test test-majors test-pooler test-least-privilege chaos lint bench lock clean help
 
 demo: $(PROJECT)  ## replay the incident and cure it; ARGS=--once stops after one cycle
 	@$(BIN)/refresher demo $(ARGS)
@@ -34,6 +34,17 @@ test: $(PROJECT)  ## unit, integration and acceptance tests
 
 test-majors: $(PROJECT)  ## integration tests on PG_MAJORS="14 15 16 17 18"
 	@$(BIN)/python -m tests.majors $(ARGS)
+
+test-pooler: $(PROJECT)  ## the acceptance tests through pgbouncer in transaction mode
+	@REFRESHER_TEST_ROAD=pgbouncer $(BIN)/pytest -n auto --maxprocesses 4 tests/acceptance $(ARGS)
+
+test-least-privilege: $(PROJECT)  ## the acceptance tests as a role that may do little
+	@REFRESHER_TEST_ROAD=least-privilege \
+		$(BIN)/pytest -n auto --maxprocesses 4 tests/acceptance $(ARGS)
+
+chaos: $(PROJECT)  ## 100 daemons killed at random in five minutes, and nothing lost
+	@CHAOS_KILLS=$${CHAOS_KILLS:-100} CHAOS_SECONDS=$${CHAOS_SECONDS:-300} \
+		$(BIN)/pytest -s tests/acceptance/test_chaos.py $(ARGS)
 
 lint: $(PROJECT)  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check

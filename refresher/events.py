@@ -61,6 +61,8 @@ class ConfigReloaded:
     """A changed configuration is in force: `config.reloaded`."""
 
     views: int
+    note: str | None = None
+    """What of it is not in force yet, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

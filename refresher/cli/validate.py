@@ -8,7 +8,7 @@ from refresher.cli import render
 from refresher.cli.context import load, reach
 from refresher.cli.parameters import Command, config_option, json_option
 from refresher.config.model import Config
-from refresher.definitions.compare import Drift, compare, note_unknown
+from refresher.definitions.compare import Drift, compare, note_blocked, note_unknown
 from refresher.definitions.simulate import Simulation, simulate
 from refresher.errors import RefresherError
 from refresher.postgres.sessions import connect
@@ -41,6 +41,12 @@ def command(context: click.Context, *, on_server: bool, as_json: bool) -> int:
         config = load(context)
     except RefresherError as error:
         errors.append(error)
+    if config is not None and not on_server:
+        notes += [
+            f"{view.name}: {note}"
+            for view in config.views.values()
+            for note in note_blocked(view, standing=None)
+        ]
     if config is not None and on_server:
         for alias in config.databases:
             try:
@@ -86,7 +92,10 @@ def _notes(config: Config, simulation: Simulation) -> list[str]:
     return [
         f"{name}: {note}"
         for name in simulation.order
-        for note in note_unknown(simulation.graph, config.views[name])
+        for note in (
+            *note_unknown(simulation.graph, config.views[name]),
+            *note_blocked(config.views[name], simulation.standing[name]),
+        )
     ]
 
 

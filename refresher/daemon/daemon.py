@@ -46,7 +46,11 @@ class Daemon:
         self._latest = Latest()
         self._histograms = Histograms()
         self._emit = fan_out(
-            listener, self._vitals.listen, self._histograms.listen, self._look_after_runs
+            listener,
+            self._vitals.listen,
+            self._latest.listen,
+            self._histograms.listen,
+            self._look_after_runs,
         )
         self._fleet = Fleet(
             worker=self.worker,
@@ -84,9 +88,11 @@ class Daemon:
 
     def follow(self, config: Config) -> None:
         """Put a new configuration in force; the server's settings wait for a restart."""
+        listens_elsewhere = config.server != self._config.server
         self._config = config
         self._fleet.follow(config)
-        self._emit(ConfigReloaded(views=len(config.views)))
+        note = "the changed server settings wait for a restart" if listens_elsewhere else None
+        self._emit(ConfigReloaded(views=len(config.views), note=note))
 
     def reject(self, error: str) -> None:
         """A new configuration is invalid: the one in force stays."""

@@ -13,7 +13,7 @@ import psycopg
 from refresher.catalog.introspection import read_graph
 from refresher.config.model import Kind, View
 from refresher.definitions import steps
-from refresher.definitions.compare import Aspect, Drift, compare, note_unknown
+from refresher.definitions.compare import Aspect, Drift, compare, note_blocked, note_unknown
 from refresher.definitions.facts import read_facts
 from refresher.definitions.populate import Populator
 from refresher.definitions.simulate import Simulation, simulate
@@ -93,7 +93,10 @@ def _apply_one(
         view=view.name,
         done=tuple(done),
         drift=tuple(drift),
-        notes=tuple(note_unknown(simulation.graph, view)),
+        notes=(
+            *note_unknown(simulation.graph, view),
+            *note_blocked(view, simulation.standing[view.name]),
+        ),
         error=error,
     )
 

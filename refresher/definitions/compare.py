@@ -6,6 +6,7 @@ from enum import StrEnum
 from refresher.config.model import View
 from refresher.definitions.model import RelationFacts
 from refresher.graph import Graph
+from refresher.runs import Strategy
 
 
 class Aspect(StrEnum):
@@ -80,6 +81,20 @@ def note_unknown(graph: Graph, view: View) -> list[str]:
     note = (
         f"its staleness is unknown, for it reads {', '.join(unmanaged)}: materialized, and not"
         " managed here; add it to the views"
+    )
+    return [note]
+
+
+def note_blocked(view: View, standing: RelationFacts | None) -> list[str]:
+    """Why a view can be filled once and never refreshed again, if so."""
+    wanted = view.key or any(index.unique for index in view.indexes)
+    stands = standing is not None and any(index.unique for index in standing.indexes.values())
+    blocking = view.allow_blocking or view.strategy is Strategy.FULL
+    if not view.refreshed or wanted or stands or blocking:
+        return []
+    note = (
+        "it has no unique key, so every refresh after the first would have to block its readers,"
+        " and fails instead; give it `key`, or `allow_blocking: true`"
     )
     return [note]
 

@@ -30,7 +30,8 @@ def require_privileges(
         *_owner_gaps(connection, views, standing),
     ]
     if gaps:
-        asked = f"database {connection.info.dbname!r} lacks what the views need; have somebody run:"
+        lacking = f"database {connection.info.dbname!r} lacks what the views name"
+        asked = f"{lacking}; correct the configuration, or have somebody run:"
         raise CatalogError("\n".join((asked, *gaps)))
 
 
@@ -50,11 +51,7 @@ def _schema_gaps(connection: Connection, views: Iterable[View]) -> list[str]:
 def _role_gaps(connection: Connection, views: Iterable[View]) -> list[str]:
     roles = [name for view in views for name in _roles(view)]
     rows = connection.execute(_QUERIES["roles"], {"roles": list(dict.fromkeys(roles))})
-    return [
-        f"CREATE ROLE {quoted(row['name'])}  -- or correct the name in the configuration"
-        for row in rows
-        if not row["present"]
-    ]
+    return [f"CREATE ROLE {quoted(row['name'])}" for row in rows if not row["present"]]
 
 
 def _roles(view: View) -> list[str]:

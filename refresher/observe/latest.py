@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from refresher.events import DatabaseDown, Event
 from refresher.observe.model import DatabaseSnapshot
 
 
@@ -48,6 +49,14 @@ class Latest:
             reading = self._readings.get(alias)
             if reading is not None:
                 self._put(alias, replace(reading, up=False, errors=reading.errors + 1))
+
+    def listen(self, event: Event) -> None:
+        """Believe at once whoever finds a database gone; that it is back shows in a snapshot."""
+        if isinstance(event, DatabaseDown):
+            with self._lock:
+                reading = self._readings.get(event.database)
+                if reading is not None:
+                    self._put(event.database, replace(reading, up=False))
 
     def readings(self) -> Mapping[str, Reading]:
         """All of them, by alias, as one immutable picture."""

@@ -43,7 +43,9 @@ def configure_logging(*, json: bool | None = None, level: Level = "info") -> Non
         else [
             _printable,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=sys.stderr.isatty(),
+                sort_keys=False,
+                exception_formatter=structlog.dev.plain_traceback,
             ),
         ]
     )
@@ -91,8 +93,8 @@ def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR
         case ViewDegraded(database=database, view=view, problem=problem):
             fields = {"database": database, "view": view, "problem": problem}
             return "warning", "view.degraded", fields
-        case ConfigReloaded(views=views):
-            return "info", "config.reloaded", {"views": views}
+        case ConfigReloaded(views=views, note=note):
+            return "info", "config.reloaded", {"views": views, "note": note}
         case ConfigRejected(error=error):
             return "error", "config.rejected", {"error": error}
         case DaemonStarted(worker=worker, listen=listen):
@@ -155,13 +157,18 @@ def _mask(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
 
 
 def _printable(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
-    """Nothing that is logged may steer the terminal; JSON escapes by itself."""
-    return {
-        name: _escaped(value, keep="\n" if name == "exception" else "")
-        if isinstance(value, str)
-        else value
-        for name, value in fields.items()
-    }
+    """For people: times to the millisecond, and nothing that could steer the terminal."""
+    return {name: _shown(name, value) for name, value in fields.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    match value:
+        case str():
+            return _escaped(value, keep="\n" if name == "exception" else "")
+        case float():
+            return round(value, 3)
+        case _:
+            return value
 
 
 def _escaped(text: str, *, keep: str) -> str:

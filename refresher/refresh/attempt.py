@@ -166,14 +166,16 @@ class Attempt:
                 connection = self.session.connection()
                 if unanswered and (committed := _read_verdict(connection, run)) is not None:
                     return self._ended(committed)
-                return self._ended(_end(connection, run, transaction, self._failure(error)))
+                return self._ended(
+                    _end(connection, run, transaction, self._failure(error, transaction))
+                )
             except (UnreachableError, psycopg.Error) as trouble:
                 self.session.discard()
                 if time.monotonic() > deadline or self._cancelled.is_set():
                     return Unrecorded(run.id, describe(trouble))
                 self._cancelled.wait(_RECORDING_PAUSE_SECONDS)
 
-    def _failure(self, error: Exception) -> dict[str, Any]:
+    def _failure(self, error: Exception, transaction: Transaction | None) -> dict[str, Any]:
         cancelled = isinstance(error, CancelledError) or (
             isinstance(error, psycopg.errors.QueryCanceled) and self._cancelled.is_set()
         )
@@ -184,6 +186,8 @@ class Attempt:
                 pass
             case CommitUnansweredError():
                 reason = FailureReason.CONNECTION
+            case psycopg.errors.QueryCanceled() if transaction and not transaction.timed_out():
+                reason = FailureReason.OTHER  # somebody meant it: only the next instant tries again
             case _:
                 reason = failure_reason(error)
         cause = error.__cause__ if isinstance(error, CommitUnansweredError) else None

@@ -61,6 +61,8 @@ class Transaction:
     cancelled: threading.Event
     emit: Listener
     lock_wait: float = field(default=0.0, init=False)
+    began: float = field(default=0.0, init=False)
+    """By the monotonic clock; when BEGIN was sent."""
 
     def carry_out(self) -> Run:
         """Refresh and commit; returns the finished run.
@@ -90,6 +92,14 @@ class Transaction:
         _commit(connection)
         return finished
 
+    def timed_out(self) -> bool:
+        """Whether it has been at work for as long as a statement may take.
+
+        PostgreSQL has one SQLSTATE, 57014, for a timeout and for somebody's pg_cancel_backend, and
+        tells them apart in the language of the server's messages only.
+        """
+        return time.monotonic() - self.began >= self.task.view.timeouts.statement.total_seconds()
+
     def _begin(self, connection: Connection) -> None:
         """Step 2. One message to the server, in which nothing takes a snapshot."""
         timeouts = self.task.view.timeouts
@@ -104,11 +114,11 @@ class Transaction:
             ),
             locks=locks if lockable else sql.SQL(""),
         )
-        began = time.monotonic()
+        self.began = time.monotonic()
         try:
             connection.execute(begin)
         finally:
-            self.lock_wait = time.monotonic() - began
+            self.lock_wait = time.monotonic() - self.began
 
     def _take_fence(self, connection: Connection) -> dict[str, Any]:
         """Steps 3 to 5. The first SELECT takes the snapshot that everything after it sees."""
@@ -173,7 +183,8 @@ class Transaction:
 
     def _finish(self, connection: Connection, before: dict[str, Any], after: dict[str, Any]) -> Run:
         """Step 7, all but the COMMIT."""
-        churn = sum(after[name] or 0 for name in _CHURN)
+        # CONCURRENTLY writes a changed row as a delete and an insert: it is one row that changed.
+        churn = after["updated"] + max(after["inserted"], after["deleted"] or 0)
         row = connection.execute(
             _QUERIES["finish_run"],
             {

@@ -92,6 +92,12 @@ def _shut_out_strangers(connection: Connection, known: list[int]) -> None:
 def _refusal(connection: Connection, error: psycopg.Error) -> str:
     database, role = connection.info.dbname, connection.info.user
     refused = f"the schema refresher in database {database!r} can't be created or upgraded"
+    emptied = _present(connection, "store_exists")
+    if emptied and isinstance(error, psycopg.errors.DuplicateTable):
+        return (
+            f"{refused}: it stands but does not say its version, as after a restore without data;"
+            " nothing in it can be used, so DROP SCHEMA refresher CASCADE, then try again"
+        )
     if not isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{refused}: {describe(error)}"
     if _present(connection, "schema_exists"):

@@ -78,7 +78,7 @@ def test_a_function_that_does_not_say_its_schemas_is_explained(workbench: Workbe
 
 def test_what_reads_somebody_elses_contents_is_noted(workbench: Workbench) -> None:
     workbench.execute("CREATE MATERIALIZED VIEW theirs AS SELECT 1 AS id")
-    workbench.define("mine", "SELECT id FROM theirs")
+    workbench.define("mine", "SELECT id FROM theirs", key=("id",))
     workbench.define("shown", "SELECT id FROM mine", PLAIN)
 
     applied = workbench.apply()

@@ -15,7 +15,7 @@ def gaps(workbench: Workbench) -> list[str]:
     assert workbench.catalog() == before
     first, *statements_to_run = str(caught.value).splitlines()
     name = workbench.database.name
-    assert first == f"database '{name}' lacks what the views need; have somebody run:"
+    assert first.startswith(f"database '{name}' lacks what the views name; ")
     return statements_to_run
 
 

@@ -319,6 +319,19 @@ class TestFailures:
         assert not workshop.state(view).running
         assert workshop.refresh(view).succeeded
 
+    def test_somebody_s_cancel_is_no_timeout(
+        self, workshop: Workshop, bystander: Connection
+    ) -> None:
+        view = workshop.view("m", SLOW)
+        attempt = Background(workshop.attempt(view))
+        wait_until(lambda: workshop.state(view).running, what="the refresh to hold its fence")
+        bystander.execute(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'refresher test/worker'"
+            " AND datname = current_database()"
+        )
+        assert attempt.run().failure is FailureReason.OTHER
+
     def test_no_permission(self, workshop: Workshop, database: Any, make_role: Any) -> None:
         role = make_role("stranger")
         view = workshop.view("m", "SELECT id FROM t")

@@ -230,3 +230,12 @@ def test_default_privileges_do_not_open_the_store(
             " WHERE c.relnamespace = 'refresher'::regnamespace"
         ).fetchall()
         assert granted == [{"role": role}]
+
+
+def test_a_store_that_lost_its_version_says_how_to_go_on(database: Database) -> None:
+    """As a restore without data leaves it."""
+    with database.connect() as connection:
+        connection.execute("TRUNCATE refresher.migration")
+
+        with pytest.raises(StoreError, match="DROP SCHEMA refresher CASCADE"):
+            migrate(connection)

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from refresher.config.model import Kind, View
-from refresher.definitions.compare import Aspect, compare, note_unknown, wanted_grants
+from refresher.config.model import Index, Kind, View
+from refresher.definitions.compare import Aspect, compare, note_blocked, note_unknown, wanted_grants
 from refresher.definitions.model import IndexFacts, RelationFacts
 from refresher.graph import Graph
 from refresher.names import RelationName
+from refresher.runs import Strategy
 
 VIEW = View(
     name="v",
@@ -126,3 +127,23 @@ def test_an_unknown_staleness_has_its_reason() -> None:
 
     assert "it reads crm.a, crm.b: materialized, and not managed here" in note
     assert note_unknown(graph, replace(VIEW, name="known")) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": ("id",)},
+        {"indexes": (Index(columns=("id",), unique=True),)},
+        {"allow_blocking": True},
+        {"strategy": Strategy.FULL},
+        {"kind": Kind.VIEW},
+    ],
+)
+def test_a_view_that_can_be_refreshed_again_needs_no_note(fields: dict[str, Any]) -> None:
+    assert note_blocked(replace(VIEW, **fields), None) == []
+
+
+def test_a_view_that_can_be_filled_only_once_is_noted() -> None:
+    assert "give it `key`" in note_blocked(VIEW, None)[0]
+    assert note_blocked(VIEW, replace(FACTS, indexes={})) != []
+    assert note_blocked(VIEW, FACTS) == []
