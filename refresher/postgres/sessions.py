@@ -4,6 +4,7 @@ No session state is ever relied on: no session SET, no session locks, no server-
 statements, no LISTEN. Everything a transaction needs is set by SET LOCAL at its start.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ def connect(endpoint: Endpoint, *, application: str = "refresher") -> Connection
         UnreachableError: no server answers, it refuses us, it is too old, or it is a read-only
             replica. The message never holds a secret.
     """
+    # psycopg reads no other style of times, and only the environment can ask libpq for one.
+    os.environ["PGDATESTYLE"] = "ISO"
     try:
         connection = psycopg.connect(
             endpoint.conninfo,
@@ -61,6 +64,7 @@ def connect(endpoint: Endpoint, *, application: str = "refresher") -> Connection
             prepare_threshold=None,
             row_factory=dict_row,
             application_name=application,
+            client_encoding="UTF8",  # in a database in SQL_ASCII text would come as bytes
             connect_timeout=_CONNECT_SECONDS,
             keepalives_idle=2,
             keepalives_interval=1,

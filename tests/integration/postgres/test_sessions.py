@@ -1,6 +1,6 @@
 import socket
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg import sql
@@ -153,3 +153,32 @@ def test_a_refusal_within_the_connection_closes_it(
         )
         with bare_database.connect() as watcher:
             wait_until(lambda: one(watcher, left.as_string()) == 0)
+
+
+@pytest.mark.parametrize("style", ["German", "SQL, DMY", "Postgres, MDY"])
+def test_times_are_read_whatever_style_a_role_likes(
+    bare_database: Database, make_role: Callable[..., str], style: str
+) -> None:
+    role = make_role("stylish")
+    with bare_database.connect() as admin:
+        set_for_role(admin, role, "datestyle", style)
+
+    with bare_database.connect_as(role) as connection:
+        moment = one(connection, "SELECT timestamptz '2026-02-01 03:04:05.678+00'")
+
+    assert moment == datetime(2026, 2, 1, 3, 4, 5, 678_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "UTF8"])
+def test_text_is_text_whatever_a_database_is_encoded_in(
+    server: str, maintenance: sessions.Connection, worker_id: str, encoding: str
+) -> None:
+    name = f"encoded_{worker_id}_{encoding.lower()}"
+    maintenance.execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
+    )
+    try:
+        with sessions.connect(endpoint_of(make_conninfo(server, dbname=name))) as connection:
+            assert one(connection, "SELECT 'Größe'") == "Größe"
+    finally:
+        maintenance.execute(f"DROP DATABASE {name}")
