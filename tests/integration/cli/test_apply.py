@@ -122,3 +122,18 @@ def test_validate_on_the_server_tells_what_apply_would_find(commands: Commands) 
         "drift": [],
         "notes": [],
     }
+
+
+def test_contents_nobody_here_refreshes_are_noted(commands: Commands, database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("CREATE MATERIALIZED VIEW theirs AS SELECT id FROM numbered")
+    commands.configure({"mine": materialized("SELECT id FROM theirs")})
+    note = "mine: its staleness is unknown, for it reads public.theirs: materialized, and not"
+
+    validated = commands.run("validate", "--database")
+    assert (validated.code, validated.stdout.startswith(note)) == (0, True)
+    applied = commands.run("apply")
+    assert (applied.code, applied.stderr.startswith(note)) == (0, True)
+    (row,) = commands.run("status", "--json").json()
+    assert (row["state"], row["data_as_of"], row["staleness_seconds"]) == ("unknown", None, None)
+    assert row["as_of"] is not None
