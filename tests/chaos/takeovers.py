@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from refresher.runs import Outcome, Run
+from refresher.runs import Run
 from tests.chaos.history import Kill, Observations, pid_of
 
 
@@ -32,14 +32,15 @@ def takeovers(seen: Observations) -> list[Takeover]:
 
 
 def _next_start(seen: Observations, lost: Run, kill: Kill) -> float | None:
-    """Seconds until another daemon began; 0 if one had, which this one only tried as well."""
+    """Seconds until another daemon began; 0 if it held the fence that this one only tried for."""
     taken = {success.run: success.taken_at for success in seen.successes}
+    others = [run for run in seen.runs if run.view == lost.view and run.worker != lost.worker]
     begun = [
-        taken.get(run.id, run.started_at)
-        for run in seen.runs
-        if run.view == lost.view
-        and run.worker != lost.worker
-        and (run.outcome is not Outcome.SUCCEEDED or run.id in taken)
-        and (run.finished_at is None or run.finished_at >= kill.at)
+        *(taken[run.id] for run in others if run.id in taken and _lasted_until(run, kill.at)),
+        *(run.started_at for run in others if not run.succeeded and run.started_at > kill.at),
     ]
     return max((min(begun) - kill.at).total_seconds(), 0.0) if begun else None
+
+
+def _lasted_until(run: Run, moment: datetime) -> bool:
+    return run.finished_at is not None and run.finished_at >= moment

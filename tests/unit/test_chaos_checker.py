@@ -281,6 +281,18 @@ def test_a_takeover_that_never_comes_is_found() -> None:
     ) in violations(replace(GOOD, runs=tuple(record for record in RUNS if record.id != 5)))
 
 
+def test_a_run_that_was_lost_before_is_no_takeover() -> None:
+    dead = replace(LOST, id=9, worker="host/6/c", started_at=KILLED_AT - SECOND)
+    twice = replace(GOOD, runs=(*RUNS, dead))
+    assert [takeover.seconds for takeover in takeovers(twice)] == [pytest.approx(0.8)]
+
+
+def test_a_run_that_is_lost_too_was_a_takeover() -> None:
+    soon = replace(LOST, id=9, worker="host/6/c", started_at=KILLED_AT + SECOND / 2)
+    (takeover,) = takeovers(replace(GOOD, runs=(*RUNS, soon)))
+    assert takeover.seconds == pytest.approx(0.5)
+
+
 def test_the_dead_ones_own_runs_are_no_takeover() -> None:
     assert "takeover" in rules(swap_run(5, worker=LOST.worker))
 
