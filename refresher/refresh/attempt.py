@@ -16,10 +16,13 @@ Why it holds: docs/adr/0001-one-transaction-and-a-fence-row.md. How it fails:
     COMMIT unanswered  the record is reread under the fence, which waits for the verdict
 """
 
+import contextlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -43,6 +46,9 @@ from refresher.runs import Outcome, Run
 
 _QUERIES = load_queries("refresher.refresh", "attempt.sql")
 
+T = TypeVar("T")
+
+_LATE_CANCELLATIONS = 10
 _RECORDING_SECONDS = 15.0
 _RECORDING_PAUSE_SECONDS = 0.25
 """How long, and how often, a database that went away is asked to take the record of the end."""
@@ -151,7 +157,7 @@ class Attempt:
         connection = self.session.connection()
         try:
             connection.execute("ROLLBACK")
-            connection.execute(_QUERIES["forget_run"], {"run": run.id})
+            _uncancelled(lambda: connection.execute(_QUERIES["forget_run"], {"run": run.id}))
         except psycopg.Error as error:
             self._leave(error)
             return Unrecorded(run.id, describe(error))
@@ -166,9 +172,9 @@ class Attempt:
                 connection = self.session.connection()
                 if unanswered and (committed := _read_verdict(connection, run)) is not None:
                     return self._ended(committed)
-                return self._ended(
-                    _end(connection, run, transaction, self._failure(error, transaction))
-                )
+                failure = self._failure(error, transaction)
+                end = partial(_end, connection, run, transaction, failure)
+                return self._ended(_uncancelled(end))
             except (UnreachableError, psycopg.Error) as trouble:
                 self.session.discard()
                 if time.monotonic() > deadline or self._cancelled.is_set():
@@ -207,6 +213,18 @@ class Attempt:
             self.session.connection().execute("ROLLBACK")
         except (psycopg.Error, UnreachableError):
             self.session.discard()
+
+
+def _uncancelled(act: Callable[[], T]) -> T:
+    """Do what a cancellation that comes too late for the refresh must not cut off.
+
+    Raises:
+        psycopg.Error: it fails, or is cancelled again and again.
+    """
+    for _ in range(_LATE_CANCELLATIONS):
+        with contextlib.suppress(psycopg.errors.QueryCanceled):
+            return act()
+    return act()
 
 
 def _require(target: Target | None, task: Task) -> Target:

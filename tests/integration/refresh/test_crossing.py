@@ -1,5 +1,6 @@
 """What two replicas do to each other that try the same view at the same moment."""
 
+from refresher.errors import FailureReason
 from refresher.postgres.sessions import Connection
 from refresher.refresh.task import NotBegun, Obstacle
 from refresher.store.presence import close_lost_runs
@@ -52,10 +53,28 @@ def test_a_record_that_was_closed_as_lost_stands_as_it_was_counted(
     assert workshop.tallies(view)["failures", "lost"] == 1
 
 
+def test_a_source_that_can_t_be_locked_is_not_rewritten_unseen(
+    workshop: Workshop, bystander: Connection
+) -> None:
+    """A materialized view can't be locked, and a snapshot sees its new rows or none."""
+    workshop.execute("CREATE TABLE other (id int)")
+    workshop.refresh(workshop.view("base", "SELECT id, v FROM t"))
+    view = workshop.view("m", "SELECT id, v FROM base WHERE id NOT IN (SELECT id FROM other)")
+    with bystander.transaction():
+        bystander.execute("LOCK TABLE other")
+        attempt = Background(workshop.attempt(view))
+        _wait_for_lock(workshop.connection, "relation")
+        workshop.execute("REFRESH MATERIALIZED VIEW base")
+    assert attempt.run().failure is FailureReason.SERIALIZATION
+    assert not workshop.state(view).populated
+
+
 def _wait_for_lock(connection: Connection, kind: str) -> None:
     def waits() -> bool:
         row = connection.execute(
-            "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype = %s", [kind]
+            "SELECT count(*) AS waiting FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = %s",
+            [kind],
         ).fetchone()
         return row is not None and row["waiting"] > 0
 

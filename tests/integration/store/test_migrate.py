@@ -119,7 +119,10 @@ def test_replicas_that_start_at_once_migrate_once(
         with admin.transaction():
             admin.execute("SELECT pg_advisory_xact_lock(7210370051)")
             started = [replicas.submit(start) for _ in range(3)]
-            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            waiting = (
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event = 'advisory'"
+            )
             with bare_database.connect() as watcher:
                 wait_until(lambda: value(watcher, waiting) == 3)
         ran = sorted(replica.result() for replica in started)

@@ -152,7 +152,10 @@ def test_the_fence_is_held_while_runs_are_closed(
             # The tally is written under the fence: whoever holds it up sees the fence taken.
             other.execute("LOCK TABLE refresher.tally IN EXCLUSIVE MODE")
             closed = pool.submit(close_slowly)
-            waiting = "SELECT pid FROM pg_locks WHERE NOT granted"
+            waiting = (
+                "SELECT pid FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
             wait_until(lambda: values(connection, waiting))
             free = "SELECT view FROM refresher.fence FOR NO KEY UPDATE SKIP LOCKED"
             assert values(connection, free) == []
