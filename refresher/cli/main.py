@@ -107,6 +107,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         click.echo("interrupted", err=True)
         return _INTERRUPTED
     except click.ClickException as error:
+        error.message = _masked(error.message)  # it quotes what was typed
         error.show()
         return error.exit_code
     except RefresherError as error:
@@ -122,10 +123,14 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _explain(bug: Exception) -> str:
     """What nobody thought of, said without a traceback and without a secret."""
-    from refresher.observe.redaction import masked  # noqa: PLC0415 - needed here only
-
     return (
-        f"unexpected {type(bug).__name__}: {masked(str(bug))}\n"
+        f"unexpected {type(bug).__name__}: {_masked(str(bug))}\n"
         f"This is a bug in refresher; please report it with the traceback that {_DEBUG}=1 in the"
         " environment shows."
     )
+
+
+def _masked(text: str) -> str:
+    from refresher.observe.redaction import masked  # noqa: PLC0415 - needed here only
+
+    return str(masked(text))

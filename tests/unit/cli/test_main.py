@@ -168,3 +168,11 @@ def test_every_command_reads_the_configuration_it_is_told(
         "",
         f"refresher: {file}: does not exist; create it, or correct its name\n",
     )
+
+
+def test_what_was_typed_is_not_told_with_its_password(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["demo", "postgresql://crm:hunter2@db/crm"])
+    told = capsys.readouterr().err
+    assert "unexpected extra argument" in told
+    assert "hunter2" not in told
