@@ -16,6 +16,8 @@ from refresher.runs import Run
 BEAT_EVERY = timedelta(seconds=2)
 DEAD_AFTER = timedelta(seconds=10)
 """A process that has not been heard of for so long is dead; its fence was free long before."""
+FORGOTTEN_AFTER = timedelta(hours=1)
+"""How long the dead's views stay known: nobody refreshes them, which is when to see them stale."""
 
 _QUERIES = load_queries("refresher.store", "store.sql")
 

@@ -9,7 +9,7 @@ from refresher.freshness import effective_max_staleness
 from refresher.graph import Graph
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
-from refresher.store.presence import DEAD_AFTER
+from refresher.store.presence import FORGOTTEN_AFTER
 
 _QUERIES = load_queries("refresher.store", "store.sql")
 
@@ -42,5 +42,5 @@ def register(
 
 
 def forget_abandoned(connection: Connection) -> None:
-    """Drop views from the registry that no living process has in its configuration any more."""
-    connection.execute(_QUERIES["forget_views"], {"dead_after": DEAD_AFTER})
+    """Drop views from the registry that no process has had in its configuration for an hour."""
+    connection.execute(_QUERIES["forget_views"], {"forgotten_after": FORGOTTEN_AFTER})

@@ -43,11 +43,11 @@ SELECT number FROM generate_series(1, %(max_parallel)s) AS number
 ON CONFLICT DO NOTHING
 
 -- name: forget_views
--- description: Drop the registration of views that no living process has in its configuration.
+-- description: Drop the registration of views that no process has had in its configuration lately.
 DELETE FROM refresher.view AS v
 WHERE NOT EXISTS (
     SELECT FROM refresher.worker AS w
-    WHERE v.name = ANY (w.views) AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
+    WHERE v.name = ANY (w.views) AND w.seen_at > clock_timestamp() - %(forgotten_after)s::interval
 )
 
 -- name: beat

@@ -84,7 +84,13 @@ def test_views_of_a_running_configuration_are_kept(connection: Connection) -> No
     beat(connection, worker="them", kind="command", views=["theirs"])
     beat(connection, worker="gone", kind="daemon", views=["old", "mine"])
     silence(connection, "gone")
+    forget_abandoned(connection)
+    # Its views are known for a while: nobody refreshes them, and somebody should see that.
+    assert registered(connection).keys() == {"mine", "theirs", "old"}
 
+    connection.execute("UPDATE refresher.worker SET seen_at = seen_at - interval '1h'")
+    beat(connection, worker="me", kind="daemon", views=["mine"])
+    beat(connection, worker="them", kind="command", views=["theirs"])
     forget_abandoned(connection)
 
     assert registered(connection).keys() == {"mine", "theirs"}
