@@ -1,6 +1,7 @@
 """PgBouncer in transaction mode before a test run's server."""
 
 import contextlib
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from tests.servers import endpoint_of, fast_directory
 from tests.waiting import wait_until
 
 _PORT = "6432"
+# However this process ends, kill -9 included.
+_DYING_WITH_US = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 _STOP_SECONDS = 10.0
 
 # Whoever the server knows may pass: its socket lies in a directory of the test run's own.
@@ -72,7 +75,7 @@ def running(server: str) -> Iterator[PgBouncer]:
         account.take(directory)
         directory.chmod(0o755)
         process = subprocess.Popen(
-            [program, "--quiet", str(settings)],
+            [*_DYING_WITH_US, program, "--quiet", str(settings)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
