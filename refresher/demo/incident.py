@@ -7,6 +7,7 @@ import psycopg
 from psycopg import sql
 
 from refresher.config.model import Secret
+from refresher.demo.interrupts import postponed
 from refresher.demo.packaged import packaged
 from refresher.demo.place import AUTHENTICATOR, SERVICE_ROLE, Place
 
@@ -66,7 +67,17 @@ def count_rows(place: Place) -> Reading:
 
 def _login(place: Place, role: str) -> psycopg.Connection:
     """A session that really logged in as the role: SET ROLE would not apply its settings."""
-    return psycopg.connect(place.readers[role].reveal(), autocommit=True, prepare_threshold=None)
+    connection = None
+    try:
+        with postponed():  # a session that nobody has yet could not be closed
+            connection = psycopg.connect(
+                place.readers[role].reveal(), autocommit=True, prepare_threshold=None
+            )
+    except KeyboardInterrupt:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
 
 
 def _execute(owner: Secret, statements: sql.SQL) -> None:
