@@ -1,6 +1,7 @@
 """The `refresher` command. Heavy libraries are imported by the commands that need them."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -107,8 +108,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         click.echo("interrupted", err=True)
         return _INTERRUPTED
     except click.ClickException as error:
-        error.message = _masked(error.message)  # it quotes what was typed
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        click.echo(_masked(told.getvalue()), nl=False, err=True)  # it quotes what was typed
         return error.exit_code
     except RefresherError as error:
         render.complain(error)
