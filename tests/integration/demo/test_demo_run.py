@@ -66,11 +66,30 @@ def execute(server: Secret, *statements: str, database: str | None = None) -> Ca
 
 
 def send_away(server: Secret) -> Callable[[], object]:
-    return execute(
-        server,
-        "ALTER DATABASE refresher_demo ALLOW_CONNECTIONS false",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'refresher_demo'",
+    def do() -> None:
+        with psycopg.connect(server.reveal(), autocommit=True) as connection:
+            connection.execute("ALTER DATABASE refresher_demo ALLOW_CONNECTIONS false")
+            while not nobody_is_connected(connection):
+                pass
+
+    return do
+
+
+def nobody_is_connected(connection: psycopg.Connection) -> bool:
+    """Whether terminating has caught all.
+
+    A backend that begins is let in before it is seen in pg_stat_activity, and would stay. To
+    rename a database PostgreSQL counts those too.
+    """
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'refresher_demo'"
     )
+    try:
+        connection.execute("ALTER DATABASE refresher_demo RENAME TO refresher_demo_away")
+    except psycopg.errors.ObjectInUse:
+        return False
+    connection.execute("ALTER DATABASE refresher_demo_away RENAME TO refresher_demo")
+    return True
 
 
 def test_one_cycle_cures_the_list_and_keeps_it_fresh(small: Options) -> None:
