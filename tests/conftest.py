@@ -5,6 +5,7 @@
 
 import contextlib
 import itertools
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -28,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", 'pg(versions): only for these PostgreSQL majors, such as ">= 17"'
     )
     config.addinivalue_line("markers", "program(name): needs this program of the system")
+    # Ignoring it is inherited, under nohup for one, and the tests send it to see it heeded.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     invitation = getattr(config, "workerinput", {}).get("server")
     config.stash[_SOURCE] = BorrowedServer(invitation) if invitation else OwnedServer()
 
