@@ -16,6 +16,7 @@ def refuse_shared_names(views: dict[str, View], spots: dict[str, Spot], faults: 
                 problem = f"has the name in the database that {first.place()} has; rename one"
                 faults.add(where.place(), where.path, problem)
         _refuse_unnamed_twins(view, spots[name], faults)
+    _refuse_lost_names(views, spots, faults)
 
 
 def _wanted(view: View, spot: Spot) -> list[tuple[RelationName, Spot]]:
@@ -28,13 +29,30 @@ def _wanted(view: View, spot: Spot) -> list[tuple[RelationName, Spot]]:
 
 
 def _refuse_unnamed_twins(view: View, spot: Spot, faults: Faults) -> None:
-    """Indexes are named after their columns, or as expressions, when they have no name."""
-    seen: set[tuple[str, ...]] = set()
+    """Indexes without a name are named after their columns or definition, or as expressions."""
+    seen: set[tuple[object, ...]] = set()
     for position, index in enumerate(view.indexes):
         if index.name is not None:
             continue
-        if index.columns in seen:
+        named_after = (*index.columns, index.definition)
+        if named_after in seen:
             where = spot.below(("indexes", position))
             problem = "would be named like an index before it; give it a name"
             faults.add(where.place(), where.path, problem)
-        seen.add(index.columns)
+        seen.add(named_after)
+
+
+def _refuse_lost_names(views: dict[str, View], spots: dict[str, Spot], faults: Faults) -> None:
+    """A name that a view gave up is nobody's, and only one view had it."""
+    heirs: dict[tuple[str, str], Spot] = {}
+    for name, view in views.items():
+        if view.renamed_from is None:
+            continue
+        where = spots[name].below(("renamed_from",))
+        first = heirs.setdefault((view.database, view.renamed_from), where)
+        if view.renamed_from in spots:
+            problem = f"is the name of the view in {spots[view.renamed_from].place()}; remove one"
+            faults.add(where.place(), where.path, problem)
+        elif first is not where:
+            problem = f"is what {first.place()} was renamed from; keep one"
+            faults.add(where.place(), where.path, problem)

@@ -7,7 +7,7 @@ from refresher.config.claims import refuse_shared_names
 from refresher.config.documents import Documents, read_documents
 from refresher.config.faults import Faults
 from refresher.config.model import Config, Database, Server
-from refresher.config.nodes import Entries
+from refresher.config.nodes import Entries, Scalar, Spot
 from refresher.config.resolve import Shared, resolve_database, resolve_server, resolve_shared
 from refresher.config.sections import DatabaseSection, DefaultsSection, ServerSection
 from refresher.config.validation import read_entries, read_section
@@ -55,6 +55,7 @@ def _whole(path: Path, documents: Documents, faults: Faults) -> Config:
         databases=databases,
         views=views,
         server=_server(documents, path.parent, faults),
+        prune=_prune(documents, faults),
     )
 
 
@@ -78,6 +79,17 @@ def _defaults(documents: Documents, faults: Faults) -> Shared:
     spot = documents.top.get("defaults")
     section = read_section(DefaultsSection, spot, faults) if spot else None
     return resolve_shared(section, spot, faults) if spot and section else Shared()
+
+
+def _prune(documents: Documents, faults: Faults) -> bool:
+    match documents.top.get("prune"):
+        case None | Spot(node=Scalar(broken=True)):
+            return False
+        case Spot(node=Scalar(value=bool(prune))):
+            return prune
+        case spot:
+            faults.add(spot.place(), spot.path, "must be true or false, without quotes")
+            return False
 
 
 def _server(documents: Documents, folder: Path, faults: Faults) -> Server:

@@ -95,26 +95,60 @@ class Database:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """An index a materialized view must have; either `columns` or `expression` is given."""
+    """An index a materialized view must have: of `columns`, an `expression` or a `definition`."""
 
     columns: tuple[str, ...] = ()
     expression: str | None = None
+    definition: str | None = None
+    """All that follows `ON relation`, from USING on; `method`, `where` and `include` are in it."""
     unique: bool = False
     method: str = "btree"
     where: str | None = None
     include: tuple[str, ...] = ()
     name: str | None = None
+    statistics: Mapping[int, int] = field(default_factory=dict)
+    """Statistics targets of columns that are expressions, by their numbers, the first one 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column a view must have."""
+
+    name: str
+    type: str | None = None
+    """As the user names it; None where any will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """Rules the new contents must meet before a refresh commits."""
+    """Rules on contents and columns: before commit for what is refreshed, else on a schedule."""
 
     min_rows: int | None = None
     max_shrink: float | None = None
     """The fraction of rows, 0 to 1, that one refresh may lose."""
+    columns: tuple[Column, ...] = ()
+    exact_columns: bool = False
+    """Whether there may be no columns but `columns`, and these in their order."""
+    not_null: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    """Keys: no two rows may agree in all columns of one, unless one of them is null."""
     assertion: str | None = None
     """SQL returning true; `assert` in the config."""
+    every: timedelta = timedelta(minutes=15)
+    """How often those of a plain view are judged."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The checks there are, by their keys in the configuration, in the order of judging."""
+        given = {
+            "columns": self.columns,
+            "min_rows": self.min_rows is not None,
+            "max_shrink": self.max_shrink is not None,
+            "not_null": self.not_null,
+            "unique": self.unique,
+            "assert": self.assertion is not None,
+        }
+        return tuple(name for name, there in given.items() if there)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +191,13 @@ class View:
     key: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
     grants: Mapping[str, tuple[str, ...]] | None = None
-    """Role → privileges; complete when given, untouched when None."""
+    """Role → privileges, some ` with grant option`; complete when given, untouched when None."""
     owner: str | None = None
     comment: str | None = None
+    options: Mapping[str, str] | None = None
+    """Name → value as `pg_class.reloptions` has it; complete when given, untouched when None."""
+    renamed_from: str | None = None
+    """The name the view had in the configuration before."""
     tags: tuple[str, ...] = ()
     strategy: StrategyChoice = "auto"
     allow_blocking: bool = False
@@ -197,6 +235,8 @@ class Config:
     databases: Mapping[str, Database]
     views: Mapping[str, View]
     server: Server = field(default_factory=Server)
+    prune: bool = False
+    """Whether an apply drops views that were applied from here once and are no longer in it."""
 
     def views_of(self, database: str) -> dict[str, View]:
         """The views that live in one database, by name."""

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from refresher.config.faults import shorten
+from refresher.config.faults import shorten, suggest
 from refresher.config.model import EMBEDDED, Secret
 from refresher.durations import parse_duration
 from refresher.names import check_name
@@ -37,6 +37,15 @@ _OWN_SETTINGS = frozenset(
 )
 _PERCENTAGE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?%")
 SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
+PRIVILEGES = (
+    *("select", "insert", "update", "delete", "truncate", "references", "trigger", "maintain"),
+)
+"""What can be granted on a relation; `maintain` came with PostgreSQL 17."""
+PASSED_ON = " with grant option"
+"""What follows a privilege that its holder may grant to others."""
+OPTION = re.compile(r"(toast\.)?[a-z_][a-z0-9_]*")
+COLUMN_NUMBER = re.compile(r"[1-9]|[12][0-9]|3[0-2]")
+"""An index has at most 32 columns (INDEX_MAX_KEYS of every stock build)."""
 
 
 class Address(NamedTuple):
@@ -106,6 +115,30 @@ def check_setting(name: str) -> str:
         message = f"{name} is set by refresher itself; remove it (timeouts belong to `timeouts`)"
         raise ValueError(message)
     return name
+
+
+def check_privilege(text: str) -> str:
+    """A privilege on a relation."""
+    if text.removesuffix(PASSED_ON) in PRIVILEGES:
+        return text
+    message = f"{text!r} is not a privilege; {suggest(text, PRIVILEGES)}"
+    raise ValueError(message)
+
+
+def check_option(name: str) -> str:
+    """The name of a relation option, as in `WITH (…)`."""
+    if not OPTION.fullmatch(name):
+        message = f"{name!r} is not an option's name; write it like fillfactor, in lower case"
+        raise ValueError(message)
+    return check_name(name)
+
+
+def parse_column_number(text: str) -> int:
+    """The number of an index's column."""
+    if not COLUMN_NUMBER.fullmatch(text):
+        message = f"{text!r} is not the number of an index's column; write one from 1 to 32"
+        raise ValueError(message)
+    return int(text)
 
 
 def parse_conninfo(text: str) -> Secret:

@@ -65,6 +65,23 @@ def check_expression(text: str) -> str:
     return text[tokens[0].start : tokens[-1].end]
 
 
+def check_index_definition(text: str) -> str:
+    """Return what follows `ON relation` in a CREATE INDEX, without the comments around it.
+
+    Raises:
+        SqlError: it does not begin with USING, or can't be one piece of SQL.
+    """
+    definition = check_expression(text)
+    first = next(scan(definition))
+    if not first.is_word("using"):
+        problem = (
+            f"begins with {shorten(first.text)!r}; write all that follows ON … in pg_get_indexdef,"
+            " such as USING gin (tags)"
+        )
+        raise SqlError(problem, 1)
+    return definition
+
+
 def _require_query(text: str, statement: list[Token]) -> None:
     first = next((token for token in statement if token.text != "("), statement[0])
     if not first.is_word(*_BEGINNINGS):

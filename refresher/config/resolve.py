@@ -105,6 +105,8 @@ def resolve_view(
         key=tuple(section.key or ()),
         indexes=tuple(_index(index) for index in section.indexes or ()),
         comment=section.comment,
+        options=section.options,
+        renamed_from=section.renamed_from,
         tags=tuple(section.tags or ()),
         checks=_checks(section.checks) if section.checks else Checks(),
         **(defaults | own),

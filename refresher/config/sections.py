@@ -20,17 +20,23 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from refresher.config.model import Kind
+from refresher.config.parsing import PASSED_ON
 from refresher.config.values import (
+    ColumnNumber,
     Conninfo,
     CronText,
     Duration,
     Expression,
     Handle,
+    IndexDefinition,
     Interval,
     Limit,
     ListenAddress,
     Name,
     Names,
+    OptionName,
+    OptionValue,
+    Privilege,
     Query,
     Relation,
     Setting,
@@ -46,12 +52,26 @@ KEYS = "(keys)"
 UNION_TAGS = frozenset({WORD, KEYS})
 """Steps that pydantic adds to the path of a fault and the user never wrote."""
 
+
+def _once_each(privileges: list[str]) -> list[str]:
+    distinct([privilege.removesuffix(PASSED_ON) for privilege in privileges])
+    return privileges
+
+
+def _public_passes_nothing_on(grants: dict[str, list[str]]) -> dict[str, list[str]]:
+    if any(privilege.endswith(PASSED_ON) for privilege in grants.get("public", ())):
+        problem = "gives public a grant option, which only a role can hold; remove it"
+        raise refusal(problem)
+    return grants
+
+
 Privileges: TypeAlias = Annotated[
-    list[Literal["select", "insert", "update", "delete", "truncate", "references", "trigger"]],
-    AfterValidator(distinct),
+    list[Privilege],
+    AfterValidator(_once_each),
     Field(min_length=1, json_schema_extra={"uniqueItems": True}),
 ]
-Grants: TypeAlias = dict[Name, Privileges]
+Grants: TypeAlias = Annotated[dict[Name, Privileges], AfterValidator(_public_passes_nothing_on)]
+Target: TypeAlias = Annotated[int, Field(ge=0, le=10_000)]
 Strategy: TypeAlias = Literal["auto", "full", "concurrent"]
 
 
@@ -129,23 +149,42 @@ Schedule: TypeAlias = Annotated[
 
 
 class IndexSection(Section):
-    """An index of a materialized view: either `columns` or `expression`."""
+    """An index of a materialized view: of `columns`, an `expression` or a `definition`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["columns"]}, {"required": ["expression"]}]}
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["columns"]},
+                {"required": ["expression"]},
+                {
+                    "required": ["definition"],
+                    "propertyNames": {"enum": ["definition", "unique", "name", "statistics"]},
+                },
+            ]
+        }
     )
 
     columns: Names | None = _key("The indexed columns, in order.")
     expression: Expression | None = _key("The indexed SQL expression, such as lower(email).")
+    definition: IndexDefinition | None = _key(
+        "All that follows ON … in pg_get_indexdef, from USING on: for what other keys can't say."
+    )
     unique: bool | None = _key("Whether no two rows may agree in it.", default=False)
     method: Name | None = _key("The access method, such as btree, gin or brin.", "btree")
     where: Expression | None = _key("The SQL condition of the rows a partial index covers.")
     include: Names | None = _key("Further columns stored in the index, for index-only scans.")
     name: Name | None = _key("The index's name; made from view and columns when left out.")
+    statistics: dict[ColumnNumber, Target] | None = _key(
+        "Statistics targets of columns that are expressions, by their numbers from 1."
+    )
 
     @model_validator(mode="after")
     def _is_one_index(self) -> Self:
-        _one_of(self, ("columns", "expression"))
+        _one_of(self, ("columns", "expression", "definition"))
+        for name in ("method", "where", "include"):
+            if self.definition is not None and getattr(self, name) is not None:
+                problem = f"has {name} besides a definition; write it into the definition"
+                raise refusal(problem)
         return self
 
 
@@ -212,6 +251,10 @@ class OwnSection(Section):
     indexes: list[IndexSection] | None = _key("Indexes besides that of the key.")
     checks: ChecksSection | None = _key("Rules new contents must meet before they are shown.")
     comment: str | None = _key("The relation's comment in PostgreSQL.", min_length=1)
+    options: dict[OptionName, OptionValue] | None = _key(
+        "Relation options by name, as in WITH (…), complete: fillfactor, security_barrier."
+    )
+    renamed_from: Handle | None = _key("The name the view had here before, to keep its relation.")
     tags: list[Name] | None = _key("Words to find views by.")
 
 
@@ -257,3 +300,6 @@ class ConfigSection(Section):
     defaults: DefaultsSection | None = _key("What views take that don't say otherwise.")
     views: dict[Handle, ViewSection] | None = _key("The managed views, by name.")
     server: ServerSection | None = _key("Where `refresher run` serves metrics and health.")
+    prune: bool | None = _key(
+        "Whether `apply` drops views once applied from here and no longer in it.", default=False
+    )

@@ -6,6 +6,7 @@ without quoting what it was given.
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from refresher.config import parsing
 from refresher.config.crontab import check_cron
 from refresher.config.model import Secret
-from refresher.config.query import check_expression, check_query
+from refresher.config.query import check_expression, check_index_definition, check_query
 from refresher.names import RelationName, check_name
 
 REFUSED = "refused"
@@ -71,6 +72,21 @@ def _fraction(value: object) -> float:
         problem = "is not between 0% and 100%; write it like 20% or 0.2"
         raise refusal(problem)
     return fraction
+
+
+def _option_text(value: object) -> str:
+    """A relation option's value in the words of `pg_class.reloptions`."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return format(Decimal(repr(value)), "f")  # never with an exponent
+        case str() if value:
+            return value
+    problem = "is not an option's value; write a text, a number, true or false"
+    raise refusal(problem)
 
 
 def _string(**schema: JsonValue) -> WithJsonSchema:
@@ -148,6 +164,36 @@ Share: TypeAlias = Annotated[
 ]
 Expression: TypeAlias = Annotated[
     str, _text(check_expression, "is not one SQL expression; correct it"), _string(minLength=1)
+]
+IndexDefinition: TypeAlias = Annotated[
+    str,
+    _text(check_index_definition, "is not an index's definition; write it like USING gin (tags)"),
+    _string(minLength=1, examples=["USING gin (name gin_trgm_ops)"]),
+]
+ColumnNumber: TypeAlias = Annotated[
+    int,
+    _text(parsing.parse_column_number, "is not the number of an index's column"),
+    _string(pattern=f"^({parsing.COLUMN_NUMBER.pattern})$"),
+]
+Privilege: TypeAlias = Annotated[
+    str,
+    _text(parsing.check_privilege, "is not a privilege; write it like select"),
+    _string(
+        pattern=f"^({'|'.join(parsing.PRIVILEGES)})({parsing.PASSED_ON})?$",
+        examples=["select", "select with grant option"],
+    ),
+]
+OptionName: TypeAlias = Annotated[
+    str,
+    _text(parsing.check_option, "is not an option's name; write it like fillfactor"),
+    _string(pattern=f"^{parsing.OPTION.pattern}$"),
+]
+OptionValue: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_option_text),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}, {"type": "boolean"}]}
+    ),
 ]
 Query: TypeAlias = Annotated[
     str, _text(check_query, "is not one query; write one SELECT"), _string(minLength=1)

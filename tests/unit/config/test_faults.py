@@ -49,7 +49,7 @@ config.yaml:16: views.customer_orders_v.key: a plain view has nothing to refresh
 use a materialized_view
 config.yaml:17: views.customer_orders_v.owner: must be text; put it in quotes
 config.yaml:18: views.customer_orders_v: is given twice, first in line 14; keep one of them
-config.yaml:19: probes: unknown key; use one of databases, include, defaults, views, server
+config.yaml:19: probes: unknown key; use one of databases, include, defaults, views, server, prune
 config.yaml:20: server.listen: ':9187' has no host; write it like 127.0.0.1:9187, [::1]:9187 or \
 0.0.0.0:9187
 views/more.yaml:1: server: belongs in the main file; an included file holds views only
@@ -196,6 +196,28 @@ def test_two_views_can_not_be_one_relation(project: Project) -> None:
     assert project.faults() == [
         "config.yaml:5: views.w: has the name in the database that config.yaml:4 has; rename one"
     ]
+
+
+def test_a_view_takes_over_no_name_that_another_one_takes(project: Project) -> None:
+    project.views(
+        """
+        views:
+          v: {kind: view, renamed_from: u}
+          w: {kind: view, renamed_from: u}
+          x: {kind: view, renamed_from: v}
+        """,
+        dict.fromkeys("vwx", "SELECT 1"),
+    )
+    assert project.faults() == [
+        "config.yaml:5: views.w.renamed_from: is what config.yaml:4 was renamed from; keep one",
+        "config.yaml:6: views.x.renamed_from: is the name of the view in config.yaml:4; remove one",
+    ]
+
+
+@pytest.mark.parametrize("written", ["yes", "'true'", "1", "[true]"])
+def test_prune_is_yes_or_no(project: Project, written: str) -> None:
+    project.config(f"{ONE_DATABASE}prune: {written}")
+    assert project.faults() == ["config.yaml:2: prune: must be true or false, without quotes"]
 
 
 def test_the_same_relation_in_two_databases_is_fine(project: Project) -> None:

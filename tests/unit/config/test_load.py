@@ -58,9 +58,13 @@ EVERYTHING = """
             where: email IS NOT NULL
             include: [source]
             name: by_email
-        grants: {authenticator: [select, insert], public: [select]}
+            statistics: {1: 500}
+          - definition: USING gin (source gin_trgm_ops) WHERE (a > 1) -- the odd one
+        grants: {authenticator: [select with grant option, maintain], public: [select]}
         owner: boss
         comment: "Sources: where customers came from"
+        options: {fillfactor: 70, autovacuum_enabled: false, toast.x: "off", scale: 0.00001}
+        renamed_from: sources
         tags: [crm, nightly]
         strategy: full
         allow_blocking: false
@@ -74,6 +78,7 @@ EVERYTHING = """
       token_file: token
       tls_cert: tls/cert.pem
       tls_key: tls/key.pem
+    prune: true
 """
 
 
@@ -115,11 +120,23 @@ def test_every_key_of_a_view(everything: Project) -> None:
             where="email IS NOT NULL",
             include=("source",),
             name="by_email",
+            statistics={1: 500},
         ),
+        Index(definition="USING gin (source gin_trgm_ops) WHERE (a > 1)"),
     )
-    assert view.grants == {"authenticator": ("select", "insert"), "public": ("select",)}
+    assert view.grants == {
+        "authenticator": ("select with grant option", "maintain"),
+        "public": ("select",),
+    }
     assert view.owner == "boss"
     assert view.comment == "Sources: where customers came from"
+    assert view.options == {
+        "fillfactor": "70",
+        "autovacuum_enabled": "false",
+        "toast.x": "off",
+        "scale": "0.00001",
+    }
+    assert view.renamed_from == "sources"
     assert view.tags == ("crm", "nightly")
     assert view.strategy is Strategy.FULL
     assert view.allow_blocking is False
@@ -156,6 +173,10 @@ def test_a_plain_view_takes_only_owner_and_grants_from_defaults(everything: Proj
     assert view.query == "-- All orders\nSELECT 1 AS id"
 
 
+def test_prune(everything: Project) -> None:
+    assert everything.load().prune
+
+
 def test_the_server(everything: Project) -> None:
     assert everything.load().server == Server(
         host="::1",
@@ -189,6 +210,8 @@ def test_a_view_in_a_few_words(project: Project) -> None:
     assert view.strategy == "auto"
     assert view.max_staleness is Default.DERIVED
     assert view.grants is None
+    assert view.options is None
+    assert view.renamed_from is None
     assert view.owner is None
 
 
@@ -196,6 +219,7 @@ def test_no_views_is_a_configuration(project: Project) -> None:
     project.config("databases: {crm: {conninfo: embedded}}")
     config = project.load()
     assert config.views == {}
+    assert not config.prune
     assert config.server == Server()
 
 
@@ -240,6 +264,10 @@ def test_a_plain_view_may_have_a_limit_of_its_own(project: Project) -> None:
 
 def test_an_empty_list_of_grants_leaves_the_owner_alone(project: Project) -> None:
     assert project.view("grants: {}").grants == {}
+
+
+def test_an_empty_set_of_options_wants_none(project: Project) -> None:
+    assert project.view("options: {}", kind="view").options == {}
 
 
 def test_a_name_keeps_its_case_as_a_relation(project: Project) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refresher.config.lexer import SqlError, scan
-from refresher.config.query import check_expression, check_query
+from refresher.config.query import check_expression, check_index_definition, check_query
 
 VALID = [
     "SELECT 1",
@@ -131,6 +131,29 @@ def test_expressions(text: str, expression: str | None) -> None:
         return
     with pytest.raises(SqlError):
         check_expression(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "definition"),
+    [
+        ("USING gin (a)", "USING gin (a)"),
+        (
+            "-- why\nusing btree (lower(a)) WHERE (b = ';') --",
+            "using btree (lower(a)) WHERE (b = ';')",
+        ),
+        ("gin (a)", None),
+        ('"using" (a)', None),
+        ("USING gin (a); DROP TABLE b", None),
+        ("USING gin (a", None),
+        ("", None),
+    ],
+)
+def test_index_definitions(text: str, definition: str | None) -> None:
+    if definition is not None:
+        assert check_index_definition(text) == definition
+        return
+    with pytest.raises(SqlError):
+        check_index_definition(text)
 
 
 @given(st.text(st.sampled_from("aE$'\"\\/*-;()[],\n\r é1{}U&"), max_size=60))

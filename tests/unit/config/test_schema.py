@@ -61,6 +61,7 @@ def test_the_words_are_those_of_the_model() -> None:
 
 
 PLACES = {
+    "ConfigSection": ONE_DATABASE.replace("{", "{{").replace("}", "}}") + "{0}",
     "DatabaseSection": "databases: {{crm: {{conninfo: embedded, {0}}}}}",
     "ServerSection": ONE_DATABASE.replace("{", "{{").replace("}", "}}") + "server: {{{0}}}",
 }
