@@ -128,6 +128,16 @@ def quoted(name: str) -> str:
     return name if plain else '"{}"'.format(name.replace('"', '""'))
 
 
+def is_keyword(word: str) -> bool:
+    """Whether a word, in lower case, is one that PostgreSQL does not take for a name everywhere."""
+    return word in _KEYWORDS
+
+
+def folded(word: str) -> str:
+    """An unquoted name as PostgreSQL reads it: ASCII letters in lower case."""
+    return word.translate(_FOLDED)
+
+
 def _split_qualified(text: str) -> list[str]:
     parts: list[str] = []
     rest = text
@@ -148,7 +158,7 @@ def _take_part(rest: str, text: str) -> tuple[str, str]:
         if not _UNQUOTED.fullmatch(part):
             message = f"{text!r} is not a relation; write schema.name, quoted where needed"
             raise ValueError(message)
-        return part.translate(_FOLDED), dot + tail
+        return folded(part), dot + tail
     characters: list[str] = []
     position = 1
     while position < len(rest):

@@ -75,6 +75,7 @@ def read_graph(
     views: Mapping[str, View],
     *,
     simulated: Mapping[str, int] = MappingProxyType({}),
+    unmanaged: Mapping[int, RelationName] = MappingProxyType({}),
 ) -> Graph:
     """Who reads whom among these views, also through plain views that refresher does not manage.
 
@@ -84,6 +85,7 @@ def read_graph(
         connection: where they are.
         views: the managed views.
         simulated: OIDs of relations that tell what a view would read, instead of what stands.
+        unmanaged: what stands in for materialized views that are none of these, by OID.
     """
     standing = {
         name: each.oid
@@ -94,16 +96,17 @@ def read_graph(
     reads: dict[int, list[_Read]] = {}
     for row in connection.execute(_QUERIES["reads"]):
         relation = RelationName(row["schema"], row["name"])
-        read = _Read(row["read"], relation if row["materialized"] else None)
+        materialized = unmanaged.get(row["read"], relation if row["materialized"] else None)
+        read = _Read(row["read"], materialized)
         reads.setdefault(row["reader"], []).append(read)
     edges = {name: frozenset[str]() for name in views}
-    unmanaged = {}
+    foreign = {}
     for name, oid in {**standing, **simulated}.items():
         edges[name], others = _managed_reads(oid, reads, names)
         if others:
-            unmanaged[name] = others
+            foreign[name] = others
     refreshed = frozenset(name for name, view in views.items() if view.refreshed)
-    return Graph(edges, refreshed, unmanaged)
+    return Graph(edges, refreshed, foreign)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def _steps(
     session, desired = populator.session, simulation.desired[view.name]
     if simulation.standing[view.name] is None:
         tell("create")
-        yield from steps.create(session.connection(), view)
+        yield from steps.create(session.connection(), view, desired)
     standing = steps.require_facts(session.connection(), view)
     if standing.kind != desired.kind:
         return

@@ -1,5 +1,6 @@
 """What differs between a definition and what stands. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +19,7 @@ class Aspect(StrEnum):
     GRANTS = "grants"
     OWNER = "owner"
     COMMENT = "comment"
+    OPTIONS = "options"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) 
     found = []
     if standing.columns != desired.columns:
         found.append(_drift(view, Aspect.DEFINITION, _columns_message(desired, standing)))
-    elif standing.query != desired.query and standing.shape != desired.shape:
+    elif standing.query != desired.query:
         found.append(_drift(view, Aspect.DEFINITION, "the query that stands is another one"))
     found += _compare_indexes(view, desired, standing)
     if view.owner is not None and standing.owner != view.owner:
@@ -64,6 +66,9 @@ def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) 
         found.append(_drift(view, Aspect.GRANTS, message))
     if view.comment is not None and standing.comment != view.comment:
         found.append(_drift(view, Aspect.COMMENT, "the comment is another one"))
+    if view.options is not None and dict(standing.options) != dict(view.options):
+        message = f"has the options {_shown(standing.options)}, not {_shown(view.options)}"
+        found.append(_drift(view, Aspect.OPTIONS, message))
     return found
 
 
@@ -109,6 +114,10 @@ def _compare_indexes(view: View, desired: RelationFacts, standing: RelationFacts
         problem = "missing" if named is None else f"another one stands: {named.body}"
         found.append(_drift(view, Aspect.INDEXES, f"index {name} ({index.body}): {problem}"))
     return found
+
+
+def _shown(options: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(options.items())) or "(none)"
 
 
 def _columns_message(desired: RelationFacts, standing: RelationFacts) -> str:

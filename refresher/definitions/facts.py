@@ -1,4 +1,7 @@
-"""Reading a relation's facts from the catalog."""
+"""Reading relations' facts from the catalog."""
+
+from collections.abc import Collection
+from typing import Any
 
 from refresher.definitions.model import IndexFacts, RelationFacts
 from refresher.names import RelationName
@@ -9,23 +12,43 @@ _QUERIES = load_queries("refresher.definitions", "facts.sql")
 
 
 def read_facts(connection: Connection, relation: RelationName) -> RelationFacts | None:
-    """The facts of what stands under this name; None if nothing does.
+    """The facts of what stands under this name; None if nothing does."""
+    return read_facts_of(connection, [relation]).get(relation)
+
+
+def read_facts_of(
+    connection: Connection, relations: Collection[RelationName]
+) -> dict[RelationName, RelationFacts]:
+    """The facts of what stands under these names; what does not stand is left out.
 
     They are the same whatever the role's search_path is.
     """
-    names = {"schema": relation.schema, "name": relation.name}
+    names = {
+        "schemas": [relation.schema for relation in relations],
+        "names": [relation.name for relation in relations],
+    }
     with connection.transaction(force_rollback=True):
         connection.execute(_QUERIES["spell_out"])
-        row = connection.execute(_QUERIES["relation"], names).fetchone()
-        if row is None:
-            return None
-        oid = {"oid": row["oid"]}
-        columns = connection.execute(_QUERIES["columns"], oid)
-        indexes = connection.execute(_QUERIES["indexes"], oid)
-        grants = connection.execute(_QUERIES["grants"], oid)
+        rows = connection.execute(_QUERIES["relations"], names).fetchall()
+    return {RelationName(row.pop("schema"), row.pop("name")): _facts(row) for row in rows}
+
+
+def _facts(row: dict[str, Any]) -> RelationFacts:
     return RelationFacts(
-        **row,
-        columns=tuple((column["name"], column["type"]) for column in columns),
-        indexes={index["name"]: IndexFacts(index["unique"], index["body"]) for index in indexes},
-        grants={grant["role"]: frozenset(grant["privileges"]) for grant in grants},
+        **{
+            **row,
+            "columns": tuple((name, type_) for name, type_ in row["columns"]),
+            "indexes": {
+                name: IndexFacts(
+                    unique=unique,
+                    body=body,
+                    tablespace=tablespace,
+                    statistics=tuple((number, target) for number, target in statistics),
+                )
+                for name, unique, body, tablespace, statistics in row["indexes"]
+            },
+            "invalid_indexes": frozenset(row["invalid_indexes"]),
+            "grants": {role: frozenset(privileges) for role, privileges in row["grants"].items()},
+            "options": dict(option.split("=", 1) for option in row["options"]),
+        }
     )

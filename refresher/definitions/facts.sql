@@ -1,89 +1,102 @@
--- name: relation
--- description: A relation, in PostgreSQL's own words.
--- The parsed query is compared without what means nothing: names of tables within it, places in the
--- text, and the view's own OID, which PostgreSQL 14 and 15 put into it. Column aliases stay: whole
--- rows made into JSON show them.
+-- name: relations
+-- description: Relations, in PostgreSQL's own words.
 SELECT
+    n.nspname::text AS schema,
+    c.relname::text AS name,
     c.oid,
     c.relkind::text AS kind,
     CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) ELSE '' END AS query,
-    coalesce(
-        md5(
-            regexp_replace(
-                replace(r.ev_action::text, ':relid ' || c.oid || ' ', ':relid 0 '),
-                ':(alias (<>|\{ALIAS :aliasname (\\.|[^\s\\])+ :colnames <>\})'
-                    || '|aliasname (\\.|[^\s\\])+|(stmt_)?location -?\d+|stmt_len -?\d+)',
-                '',
-                'g'
+    ARRAY(
+        SELECT ARRAY[
+            a.attname::text,
+            pg_catalog.format_type(a.atttypid, a.atttypmod) || CASE
+                WHEN a.attcollation <> t.typcollation
+                THEN format(' COLLATE %%I.%%I', cn.nspname, l.collname)
+                ELSE ''
+            END
+        ]
+        FROM pg_catalog.pg_attribute AS a
+        JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+        LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
+        LEFT JOIN pg_catalog.pg_namespace AS cn ON cn.oid = l.collnamespace
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY a.attnum
+    ) AS columns,
+    (
+        -- The text before USING only names index and relation.
+        SELECT coalesce(jsonb_agg(jsonb_build_array(
+            ic.relname,
+            i.indisunique,
+            substr(
+                pg_catalog.pg_get_indexdef(i.indexrelid),
+                length(format(
+                    'CREATE %%sINDEX %%I ON %%I.%%I ',
+                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END,
+                    ic.relname,
+                    CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END,
+                    c.relname
+                )) + 1
+            ),
+            s.spcname,
+            (
+                SELECT coalesce(jsonb_agg(
+                    jsonb_build_array(ia.attnum, ia.attstattarget) ORDER BY ia.attnum
+                ), '[]')
+                FROM pg_catalog.pg_attribute AS ia
+                WHERE ia.attrelid = i.indexrelid AND ia.attstattarget >= 0
+                    AND i.indkey[ia.attnum - 1] = 0
             )
-        ),
-        ''
-    ) AS shape,
+        ) ORDER BY ic.relname), '[]')
+        FROM pg_catalog.pg_index AS i
+        JOIN pg_catalog.pg_class AS ic ON ic.oid = i.indexrelid
+        LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = ic.reltablespace
+        WHERE i.indrelid = c.oid AND i.indisvalid
+    ) AS indexes,
+    ARRAY(
+        SELECT ic.relname::text
+        FROM pg_catalog.pg_index AS i
+        JOIN pg_catalog.pg_class AS ic ON ic.oid = i.indexrelid
+        WHERE i.indrelid = c.oid AND NOT i.indisvalid
+    ) AS invalid_indexes,
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+    (
+        -- Who may do what with it or some of its columns, without its owner.
+        SELECT coalesce(jsonb_object_agg(g.role, g.privileges), '{}')
+        FROM (
+            SELECT
+                CASE a.grantee
+                    WHEN 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(a.grantee)::text
+                END AS role,
+                jsonb_agg(DISTINCT lower(a.privilege_type) || a.of_what || CASE
+                    WHEN a.is_grantable THEN ' with grant option' ELSE ''
+                END) AS privileges
+            FROM (
+                SELECT r.grantee, r.privilege_type, r.is_grantable, '' AS of_what
+                FROM pg_catalog.aclexplode(c.relacl) AS r
+                UNION ALL
+                SELECT r.grantee, r.privilege_type, r.is_grantable, ' of a column'
+                FROM pg_catalog.pg_attribute AS t
+                CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) AS r
+                WHERE t.attrelid = c.oid
+            ) AS a
+            WHERE a.grantee <> c.relowner
+            GROUP BY a.grantee
+        ) AS g
+    ) AS grants,
     pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
-    c.relispopulated AS populated
-FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-LEFT JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = c.oid AND r.ev_type = '1'
-WHERE n.nspname = %(schema)s AND c.relname = %(name)s
-
--- name: columns
--- description: A relation's columns, in order.
-SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type
-FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attnum
-
--- name: indexes
--- description: A relation's valid indexes; the text before USING only names index and relation.
-SELECT
-    ic.relname::text AS name,
-    i.indisunique AS unique,
-    substr(
-        pg_catalog.pg_get_indexdef(i.indexrelid),
-        length(format(
-            'CREATE %%sINDEX %%I ON %%I.%%I ',
-            CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, ic.relname, n.nspname, c.relname
-        )) + 1
-    ) AS body
-FROM pg_catalog.pg_index AS i
-JOIN pg_catalog.pg_class AS ic ON ic.oid = i.indexrelid
-JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE i.indrelid = %(oid)s AND i.indisvalid
-ORDER BY ic.relname
-
--- name: grants
--- description: Who may do what with a relation or some of its columns, without its owner.
-SELECT
-    CASE a.grantee WHEN 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END AS role,
-    array_agg(DISTINCT lower(a.privilege_type) || a.of_what) AS privileges
-FROM (
-    SELECT r.grantee, r.privilege_type, '' AS of_what, c.relowner
-    FROM pg_catalog.pg_class AS c
-    CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS r
-    WHERE c.oid = %(oid)s
-    UNION ALL
-    SELECT r.grantee, r.privilege_type, ' of a column', c.relowner
-    FROM pg_catalog.pg_class AS c
-    JOIN pg_catalog.pg_attribute AS t ON t.attrelid = c.oid
-    CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) AS r
-    WHERE c.oid = %(oid)s
-) AS a
-WHERE a.grantee <> a.relowner
-GROUP BY a.grantee
+    c.relispopulated AS populated,
+    coalesce(c.reloptions, '{}') AS options,
+    nullif(c.reltuples, -1)::bigint AS rows,
+    CASE
+        WHEN c.relkind IN ('r', 'm', 'p') THEN pg_catalog.pg_total_relation_size(c.oid) ELSE 0
+    END AS bytes
+FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS wanted (schema, name)
+JOIN pg_catalog.pg_namespace AS n ON n.nspname = wanted.schema
+JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
 
 -- name: spell_out
 -- description: Until the transaction ends, have PostgreSQL write schemas before names.
 SET LOCAL search_path = pg_catalog
-
--- name: serialize_apply
--- description: One process creates at a time, until this transaction ends.
-SELECT pg_advisory_xact_lock(7210370052)
-
--- name: serialize_indexing
--- description: One process creates indexes of a view at a time, until this transaction ends.
-SELECT pg_advisory_xact_lock(hashtextextended(%(view)s, 7210370052))
 
 -- name: analyzed
 -- description: Whether the planner has statistics of this relation; creating an index gives none.

@@ -1,16 +1,23 @@
 """What a relation is like, desired or standing, in PostgreSQL's own words. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from refresher.config.model import View
+from refresher.definitions.template import Template
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class IndexFacts:
     """An index without its name: two with equal facts are one and the same to a query."""
 
     unique: bool
     body: str
     """From USING on, as `pg_get_indexdef` writes it."""
+    tablespace: str | None = None
+    """None is the database's default."""
+    statistics: tuple[tuple[int, int], ...] = ()
+    """Statistics targets that were set, by the number of the index's column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,15 +28,56 @@ class RelationFacts:
     kind: str
     """`pg_class.relkind`."""
     query: str
-    """`pg_get_viewdef`: formatting and comments are gone."""
-    shape: str
-    """A digest of the query as parsed: the names it gives tables are gone, too."""
+    """`pg_get_viewdef`: formatting and comments are gone. Of a desired view, see `Desired`."""
     columns: tuple[tuple[str, str], ...]
-    """Names and types, in order."""
+    """Names and types, in order; a type has its COLLATE where that is not the type's own."""
     indexes: Mapping[str, IndexFacts]
-    """By name."""
+    """By name; those that are valid."""
+    invalid_indexes: frozenset[str] = frozenset()
+    """What a CREATE INDEX CONCURRENTLY that was cut off left."""
     owner: str
     grants: Mapping[str, frozenset[str]]
     """Role to privileges, without the owner's own."""
     comment: str | None
     populated: bool
+    options: Mapping[str, str] = field(default_factory=dict)
+    """`pg_class.reloptions`: storage parameters, or security_barrier and the like."""
+    rows: int | None = None
+    """The planner's estimate; None where it has none."""
+    bytes: int = 0
+    """With indexes and TOAST."""
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is a view of either kind: another relation's name is only taken."""
+        return self.kind in {"v", "m"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A view that is managed, or an unmanaged one that reads those: what a plan is about."""
+
+    label: str
+    """A managed view's name; an unmanaged one's relation, which has a dot."""
+    view: View
+    """As configured; of an unmanaged one, what stands, so that everything of it stays."""
+    managed: bool
+    standing: RelationFacts | None
+    desired: RelationFacts | None
+    """None if what it reads loses what it needs: `problem` says what."""
+    problem: str | None = None
+    template: Template | None = None
+    """The desired query, to be turned to other names; there is one if there is `desired`."""
+    read: frozenset[str] = frozenset()
+    """Labels of what it reads directly as it stands."""
+    reads: frozenset[str] = frozenset()
+    """Labels of what it would read directly."""
+
+
+def replaceable(standing: RelationFacts, desired: RelationFacts) -> bool:
+    """Whether CREATE OR REPLACE VIEW makes one of the other: columns may only be added at the end.
+
+    postgresql.org/docs/current/sql-createview.html
+    """
+    plain = standing.kind == desired.kind == "v"
+    return plain and desired.columns[: len(standing.columns)] == standing.columns

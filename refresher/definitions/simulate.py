@@ -2,33 +2,35 @@
 
 Nothing is parsed here. PostgreSQL resolves names and stars, and normalises queries and indexes, so
 that what is compared with the catalog is written in the catalog's own words; and whatever it
-refuses is found before anything is changed.
+refuses is found before anything is changed. Nothing that stands is locked: each definition is
+created as a temporary view, and those that read it read that one.
 
-A view that stands is created a second time under another name; one that is missing under its own,
-so that those that read it can be created in turn.
+Views that nobody manages but that read those that are managed are simulated, too, from what stands:
+they must go on working.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 
 import psycopg
-from psycopg import sql
 
-from refresher.catalog.introspection import read_graph
+from refresher.catalog.introspection import RELATION_KINDS, read_graph
 from refresher.config.model import Kind, View
 from refresher.definitions import statements
-from refresher.definitions.facts import read_facts
-from refresher.definitions.model import RelationFacts
+from refresher.definitions.compare import wanted_grants
+from refresher.definitions.dependents import read_standing_reads, unmanaged_readers
+from refresher.definitions.facts import read_facts_of
+from refresher.definitions.model import IndexFacts, RelationFacts, Subject
+from refresher.definitions.refusals import explain
 from refresher.definitions.requirements import require_privileges
-from refresher.errors import ConfigError, FailureReason
+from refresher.definitions.shadow import mentions
+from refresher.definitions.template import Template
+from refresher.definitions.twins import Twins
+from refresher.errors import ConfigError
 from refresher.graph import Graph
-from refresher.names import RelationName, fitted_name
-from refresher.postgres import identifiers
-from refresher.postgres.failures import describe, failure_reason
-from refresher.postgres.queries import load_queries
+from refresher.postgres.failures import describe
 from refresher.postgres.sessions import Connection, hide_store, short_transaction
-
-_QUERIES = load_queries("refresher.definitions", "facts.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +38,27 @@ class Simulation:
     """What stands, and what would stand if the definitions were carried out."""
 
     order: tuple[str, ...]
-    """Every view after those it would read."""
+    """Every managed view after those it would read."""
     graph: Graph
     """Who would read whom."""
-    desired: Mapping[str, RelationFacts]
-    standing: Mapping[str, RelationFacts | None]
+    subjects: Mapping[str, Subject]
+    """Managed views, and unmanaged ones that read them; each after those it would read."""
+
+    @property
+    def desired(self) -> dict[str, RelationFacts]:
+        """What managed views would be like."""
+        return {
+            label: subject.desired
+            for label, subject in self.subjects.items()
+            if subject.managed and subject.desired is not None
+        }
+
+    @property
+    def standing(self) -> dict[str, RelationFacts | None]:
+        """What stands in the place of managed views."""
+        return {
+            label: subject.standing for label, subject in self.subjects.items() if subject.managed
+        }
 
 
 def simulate(connection: Connection, views: Mapping[str, View]) -> Simulation:
@@ -53,154 +71,211 @@ def simulate(connection: Connection, views: Mapping[str, View]) -> Simulation:
         psycopg.Error: the database went away, or does not let us read what they read.
     """
     with short_transaction(connection), connection.transaction(force_rollback=True):
-        # From here on nobody else's apply creates what is found missing.
-        connection.execute(_QUERIES["serialize_apply"])
-        standing = {name: read_facts(connection, view.relation) for name, view in views.items()}
+        found = read_facts_of(connection, [view.relation for view in views.values()])
+        standing = {name: found.get(view.relation) for name, view in views.items()}
         require_privileges(connection, views, standing)
+        others = unmanaged_readers(
+            connection, [facts.oid for facts in standing.values() if facts and facts.is_view]
+        )
         hide_store(connection)
-        return _Simulator(connection, views, standing).run()
+        subjects = [
+            Subject(label=name, view=view, managed=True, standing=standing[name], desired=None)
+            for name, view in views.items()
+        ]
+        return _Simulator(connection, views, [*subjects, *others]).run()
+
+
+class _EarlyError(Exception):
+    """Unwinds the creation of a twin before the turn of those it reads."""
 
 
 class _Simulator:
     def __init__(
-        self,
-        connection: Connection,
-        views: Mapping[str, View],
-        standing: Mapping[str, RelationFacts | None],
+        self, connection: Connection, views: Mapping[str, View], subjects: list[Subject]
     ) -> None:
         self._connection = connection
         self._views = views
-        self._standing = standing
-        self._desired: dict[str, RelationFacts] = {}
+        self._subjects = {subject.label: subject for subject in subjects}
+        self._oids = {
+            subject.standing.oid: subject.label
+            for subject in subjects
+            if subject.standing and subject.standing.is_view
+        }
+        self._twins = Twins(
+            connection,
+            {subject.label: subject.view.relation for subject in subjects},
+            {label: oid for oid, label in self._oids.items()},
+        )
+        self._reads: dict[str, frozenset[str]] = {}
+        self._problems: dict[str, str] = {}
         self._faults: list[str] = []
 
     def run(self) -> Simulation:
-        waiting = list(self._views)
-        while waiting:
-            left = [name for name in waiting if not self._settle(name)]
-            if len(left) == len(waiting):
-                self._explain(left)
-                break
-            waiting = left
+        left = self._create_all(_likely_order(self._subjects))
+        for label in left:
+            if not self._subjects[label].managed:
+                self._problems.setdefault(label, "what it reads would not be there any more")
+        managed = [label for label in left if self._subjects[label].managed]
+        self._faults += explain(self._connection, self._twins, self._views, managed)
+        self._faults += self._victims(managed)
+        indexes = self._read_indexes()
         if self._faults:
-            raise ConfigError("\n".join(self._faults))
-        simulated = {name: facts.oid for name, facts in self._desired.items()}
-        graph = read_graph(self._connection, self._views, simulated=simulated)
-        return Simulation(
-            order=graph.order(), graph=graph, desired=self._desired, standing=self._standing
-        )
+            raise ConfigError("\n".join(sorted(set(self._faults))))
+        return self._result(indexes)
 
-    def _settle(self, name: str) -> bool:
-        """Create one view; False if something it reads is not there (yet)."""
-        view = self._views[name]
-        relation = view.relation if self._standing[name] is None else _twin(view)
+    def _create_all(self, labels: list[str]) -> list[str]:
+        """Create twins until no more can be created; returns those that are left."""
+        waiting = labels
+        while waiting:
+            left = [label for label in waiting if not self._settle(label)]
+            if len(left) == len(waiting):
+                return left
+            waiting = left
+        return []
+
+    def _settle(self, label: str) -> bool:
+        """Create one twin; False if what it reads has none yet, or it can't be created (yet)."""
+        subject = self._subjects[label]
         try:
             with self._connection.transaction():
-                statements.execute_one(self._connection, statements.create(view, relation))
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                reads = self._twins.create(label, subject.view.query)
+                # It must read nothing as it stands that comes to be another.
+                if not reads.standing <= self._reads.keys():
+                    raise _EarlyError
+        except _EarlyError:
+            self._twins.forget(label)
             return False
         except psycopg.Error as error:
-            _require_refusal(error)
-            self._faults.append(_located(view, relation, error))
-            return True
-        self._desired[name] = self._read(view, relation)
+            statements.require_refusal(error)
+            self._problems[label] = describe(error)
+            return False
+        self._problems.pop(label, None)
+        self._reads[label] = reads.twins | reads.standing
         return True
 
-    def _read(self, view: View, relation: RelationName) -> RelationFacts:
-        names = {}
-        if view.kind is Kind.MATERIALIZED_VIEW:
-            for number, (name, index) in enumerate(statements.wanted_indexes(view).items()):
-                temporary = fitted_name(relation.name, str(number), suffix="simulated")
-                names[temporary] = name
-                statement = statements.create_index(index, temporary, relation)
-                try:
-                    with self._connection.transaction():
-                        statements.execute_one(self._connection, statement)
-                except psycopg.Error as error:
-                    _require_refusal(error)
-                    self._faults.append(
-                        f"{view.query_path}: PostgreSQL refuses the index {name!r} of"
-                        f" {view.name!r}: {describe(error)}"
-                    )
-        facts = read_facts(self._connection, relation)
-        assert facts is not None  # noqa: S101 - it was created a moment ago
-        indexes = {names.get(name, name): index for name, index in facts.indexes.items()}
-        return replace(facts, indexes=indexes)
+    def _victims(self, left: list[str]) -> list[str]:
+        """Definitions that read an unmanaged view which would not work any more."""
+        broken = {label for label in self._problems if not self._subjects[label].managed}
+        faults: list[str] = []
+        if self._faults or not broken:
+            return faults
+        for label in left:
+            reads = self._twins.probe(self._views[label].query)
+            faults += [
+                f"{self._views[label].query_path}: {label!r} reads {other}, which is not managed"
+                f" and would not work any more: {self._problems[other]}"
+                for other in sorted(reads.standing & broken)
+            ]
+        return faults
 
-    def _explain(self, left: list[str]) -> None:
-        """Say why these views can't be created: something is missing, or they are a circle.
-
-        With empty views standing in for all that are missing, what a view still misses is none of
-        them; with one stand-in taken away, whoever misses it reads it.
-        """
-        absent = [
-            name
-            for name, facts in self._standing.items()
-            if facts is None and name not in self._desired
-        ]
-        missing = {name: self._missing(name, stand_ins=absent) for name in left}
-        for name, error in missing.items():
-            if error is not None:
-                self._faults.append(_located(self._views[name], _twin(self._views[name]), error))
-        if self._faults:
-            return
-        edges = {name: set[str]() for name in left}
-        for read in left:
-            stand_ins = [name for name in absent if name != read]
-            for name in left:
-                if self._missing(name, stand_ins=stand_ins) is not None:
-                    edges[name].add(read)
-        circular = {name: frozenset(reads) for name, reads in edges.items()}
-        Graph(circular, frozenset()).order()
-
-    def _missing(self, name: str, *, stand_ins: list[str]) -> psycopg.Error | None:
-        view = self._views[name]
-        with self._connection.transaction(force_rollback=True):
-            for stand_in in stand_ins:
-                self._connection.execute(
-                    sql.SQL("CREATE VIEW {} AS SELECT").format(
-                        identifiers.relation(self._views[stand_in].relation)
-                    )
-                )
+    def _read_indexes(self) -> dict[str, dict[str, IndexFacts]]:
+        indexes = {}
+        for label, view in self._views.items():
+            if view.kind is Kind.VIEW or label not in self._reads:
+                continue
             try:
-                statements.execute_one(self._connection, statements.create(view, _twin(view)))
-            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-                return error
+                with self._connection.transaction():
+                    indexes[label] = self._twins.read_indexes(view, label)
             except psycopg.Error as error:
-                _require_refusal(error)
-        return None
+                statements.require_refusal(error)
+                self._faults += self._refused_indexes(view)
+        return indexes
+
+    def _refused_indexes(self, view: View) -> list[str]:
+        return [
+            f"{view.query_path}: PostgreSQL refuses the index {name!r} of {view.name!r}:"
+            f" {describe(error)}"
+            for name, index in statements.wanted_indexes(view).items()
+            if (error := self._twins.refuse_index(view.name, index)) is not None
+        ]
+
+    def _result(self, indexes: Mapping[str, Mapping[str, IndexFacts]]) -> Simulation:
+        graph = read_graph(
+            self._connection,
+            self._views,
+            simulated={
+                label: oid for oid, label in self._twins.oids.items() if label in self._views
+            },
+            unmanaged={
+                oid: self._subjects[label].view.relation
+                for oid, label in self._twins.oids.items()
+                if label not in self._views and self._subjects[label].view.refreshed
+            },
+        )
+        self._twins.mark_all()
+        facts = self._twins.read_facts()
+        read = read_standing_reads(self._connection, self._oids)
+        names = {label: subject.view.relation for label, subject in self._subjects.items()}
+        subjects = {}
+        for label in self._reads:
+            template = Template(facts[label].query, self._twins.labels)
+            subject = self._subjects[label]
+            shown = replace(facts[label], query=template.query(names.__getitem__))
+            desired = _dressed(subject, shown, indexes.get(label), self._connection.info.user)
+            if self._means_the_same(subject, desired, template) and subject.standing:
+                desired = replace(desired, query=subject.standing.query)
+            subjects[label] = replace(
+                subject,
+                desired=desired,
+                template=template,
+                reads=self._reads[label],
+                read=read.get(label, frozenset()),
+            )
+        for label, problem in self._problems.items():
+            subjects[label] = replace(
+                self._subjects[label], problem=problem, read=read.get(label, frozenset())
+            )
+        return Simulation(order=graph.order(), graph=graph, subjects=subjects)
+
+    def _means_the_same(self, subject: Subject, desired: RelationFacts, template: Template) -> bool:
+        standing = subject.standing
+        if standing is None or standing.kind != desired.kind or standing.query == desired.query:
+            return False
+        if standing.columns != desired.columns:
+            return False
+        return self._twins.mean_the_same(template.text, standing.query)
 
 
-def _twin(view: View) -> RelationName:
-    return RelationName(
-        view.relation.schema, fitted_name("refresher", view.relation.name, suffix="simulated")
-    )
-
-
-_REFUSALS = frozenset(
-    {
-        FailureReason.DEFINITION,
-        FailureReason.NOT_UNIQUE,
-        FailureReason.OTHER,
-        FailureReason.PERMISSION,
+def _likely_order(subjects: Mapping[str, Subject]) -> list[str]:
+    """An order that is right where names mean what they seem to; any will do, but takes longer."""
+    by_name: dict[str, set[str]] = {}
+    for label, subject in subjects.items():
+        by_name.setdefault(subject.view.relation.name, set()).add(label)
+    reads = {
+        label: {read for name in mentions(subject.view.query) for read in by_name.get(name, ())}
+        - {label}
+        for label, subject in subjects.items()
     }
-)
+    try:
+        return list(TopologicalSorter(reads).static_order())
+    except CycleError:
+        return list(subjects)
 
 
-def _require_refusal(error: psycopg.Error) -> None:
-    """Raise an error that is no definition's fault: a timeout, a lost connection, a full disk."""
-    if failure_reason(error) not in _REFUSALS:
-        raise error
+def _dressed(
+    subject: Subject, facts: RelationFacts, indexes: Mapping[str, IndexFacts] | None, user: str
+) -> RelationFacts:
+    """What a view would be like with everything that is not in its query.
 
-
-def _located(view: View, relation: RelationName, error: psycopg.Error) -> str:
-    """The message with the line of the file that PostgreSQL points at."""
-    where = str(view.query_path)
-    position = error.diag.statement_position
-    if position is not None:
-        head = statements.create_head(view, relation).as_string()
-        offset = int(position) - 1 - len(head)
-        if 0 <= offset <= len(view.query):
-            line = view.query.count("\n", 0, offset) + 1
-            where = f"{where}:{line}"
-    return f"{where}: PostgreSQL refuses the definition of {view.name!r}: {describe(error)}"
+    What the configuration does not speak of stays as it stands.
+    """
+    view, standing = subject.view, subject.standing
+    owner = view.owner or (standing.owner if standing else user)
+    if view.grants is not None:
+        grants: Mapping[str, frozenset[str]] = wanted_grants(view, owner)
+    else:
+        grants = standing.grants if standing else {}
+    if indexes is None:
+        indexes = {} if subject.managed or standing is None else standing.indexes
+    kept_comment = standing.comment if standing else None
+    kept_options = standing.options if standing else {}
+    return replace(
+        facts,
+        kind=RELATION_KINDS[view.kind],
+        indexes=indexes,
+        owner=owner,
+        grants=grants,
+        comment=kept_comment if view.comment is None else view.comment,
+        options=kept_options if view.options is None else view.options,
+        populated=False,
+    )

@@ -1,13 +1,29 @@
 """The statements that make a view what its definition says; identifiers only through psycopg."""
 
+from collections.abc import Iterable, Iterator, Mapping
+
+import psycopg
 from psycopg import sql
 
-from refresher.config.model import Index, Kind, View
+from refresher.config.model import Index, View
+from refresher.definitions.model import IndexFacts
+from refresher.errors import FailureReason
 from refresher.names import RelationName, fitted_name
 from refresher.postgres import identifiers
-from refresher.postgres.sessions import Connection
+from refresher.postgres.failures import failure_reason
+from refresher.postgres.sessions import Connection, set_local
 
-_KINDS = {Kind.VIEW: sql.SQL("VIEW"), Kind.MATERIALIZED_VIEW: sql.SQL("MATERIALIZED VIEW")}
+KINDS = {"v": sql.SQL("VIEW"), "m": sql.SQL("MATERIALIZED VIEW")}
+"""How statements call what `pg_class.relkind` calls v and m."""
+
+_REFUSALS = frozenset(
+    {
+        FailureReason.DEFINITION,
+        FailureReason.NOT_UNIQUE,
+        FailureReason.OTHER,
+        FailureReason.PERMISSION,
+    }
+)
 
 
 def execute_one(connection: Connection, statement: sql.Composed) -> None:
@@ -19,20 +35,42 @@ def execute_one(connection: Connection, statement: sql.Composed) -> None:
     connection.execute(statement, binary=True)
 
 
-def create(view: View, relation: RelationName) -> sql.Composed:
-    """Create the view under a name, unpopulated."""
-    return sql.SQL("{head}{query}\n{tail}").format(
-        head=create_head(view, relation),
-        query=_users(view.query),
-        tail=sql.SQL("WITH NO DATA" if view.kind is Kind.MATERIALIZED_VIEW else ""),
+def require_refusal(error: psycopg.Error) -> None:
+    """Raise an error that is no definition's fault: a timeout, a lost connection, a full disk."""
+    if failure_reason(error) not in _REFUSALS:
+        raise error
+
+
+def create(
+    kind: str,
+    relation: RelationName,
+    query: str,
+    options: Mapping[str, str],
+    *,
+    replace: bool = False,
+) -> sql.Composed:
+    """Create a view from its query, unpopulated; `replace` a plain one that stands."""
+    return sql.SQL("CREATE {replace}{kind} {relation} {options}AS\n{query}\n{tail}").format(
+        replace=sql.SQL("OR REPLACE " if replace else ""),
+        kind=KINDS[kind],
+        relation=identifiers.relation(relation),
+        options=_with(options),
+        query=users(query.rstrip().removesuffix(";")),
+        tail=sql.SQL("WITH NO DATA" if kind == "m" else ""),
     )
 
 
-def create_head(view: View, relation: RelationName) -> sql.Composed:
-    """What stands before the user's query."""
-    return sql.SQL("CREATE {kind} {relation} AS\n").format(
-        kind=_KINDS[view.kind], relation=identifiers.relation(relation)
-    )
+def _with(options: Mapping[str, str]) -> sql.Composable:
+    if not options:
+        return sql.SQL("")
+    return sql.SQL("WITH ({}) ").format(sql.SQL(", ").join(_settings(options)))
+
+
+def _settings(options: Mapping[str, str]) -> list[sql.Composed]:
+    return [
+        sql.SQL("{} = {}").format(identifiers.setting(name), sql.Literal(value))
+        for name, value in options.items()
+    ]
 
 
 def wanted_indexes(view: View) -> dict[str, Index]:
@@ -48,20 +86,53 @@ def wanted_indexes(view: View) -> dict[str, Index]:
 
 
 def create_index(index: Index, name: str, relation: RelationName) -> sql.Composed:
-    """Create one index."""
+    """Create one index as it is configured."""
+    return _create_index(name, relation, _body(index), unique=index.unique)
+
+
+def configured_index(index: Index, name: str, relation: RelationName) -> Iterator[sql.Composed]:
+    """Create one index as it is configured, with its statistics targets."""
+    yield create_index(index, name, relation)
+    yield from set_statistics(RelationName(relation.schema, name), index.statistics.items())
+
+
+def standing_index(
+    facts: IndexFacts, name: str, relation: RelationName, *, concurrently: bool = False
+) -> Iterator[sql.Composed]:
+    """Create an index from its facts, in the tablespace that is the default, with its targets."""
+    body = sql.SQL(facts.body)
+    yield _create_index(name, relation, body, unique=facts.unique, concurrently=concurrently)
+    yield from set_statistics(RelationName(relation.schema, name), facts.statistics)
+
+
+def _create_index(
+    name: str,
+    relation: RelationName,
+    body: sql.Composable,
+    *,
+    unique: bool,
+    concurrently: bool = False,
+) -> sql.Composed:
+    return sql.SQL("CREATE {unique}INDEX {concurrently}{name} ON {relation} {body}").format(
+        unique=sql.SQL("UNIQUE " if unique else ""),
+        concurrently=sql.SQL("CONCURRENTLY " if concurrently else ""),
+        name=sql.Identifier(name),
+        relation=identifiers.relation(relation),
+        body=body,
+    )
+
+
+def _body(index: Index) -> sql.Composable:
+    if index.definition is not None:
+        return users(index.definition)
     keys = (
         identifiers.columns(index.columns)
         if index.columns
-        else sql.SQL("({})").format(_users(index.expression or ""))
+        else sql.SQL("({})").format(users(index.expression or ""))
     )
     include = sql.SQL(" INCLUDE ({})").format(identifiers.columns(index.include))
-    where = sql.SQL(" WHERE {}").format(_users(index.where or ""))
-    return sql.SQL(
-        "CREATE {unique}INDEX {name} ON {relation} USING {method} ({keys}){rest}"
-    ).format(
-        unique=sql.SQL("UNIQUE " if index.unique else ""),
-        name=sql.Identifier(name),
-        relation=identifiers.relation(relation),
+    where = sql.SQL(" WHERE {}").format(users(index.where or ""))
+    return sql.SQL("USING {method} ({keys}){rest}").format(
         method=sql.Identifier(index.method),
         keys=keys,
         rest=sql.SQL("").join(
@@ -70,47 +141,102 @@ def create_index(index: Index, name: str, relation: RelationName) -> sql.Compose
     )
 
 
-def set_owner(view: View, owner: str) -> sql.Composed:
-    """Give the view to its owner."""
-    return _alter(view, sql.SQL("OWNER TO {}").format(identifiers.role(owner)))
+def set_statistics(
+    index: RelationName, targets: Iterable[tuple[int, int]]
+) -> Iterator[sql.Composed]:
+    """Set statistics targets of an index's columns, by their numbers."""
+    for number, target in targets:
+        yield sql.SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
+            identifiers.relation(index), sql.Literal(number), sql.Literal(target)
+        )
 
 
-def _alter(view: View, change: sql.Composable) -> sql.Composed:
-    return sql.SQL("ALTER {kind} {relation} {change}").format(
-        kind=_KINDS[view.kind], relation=identifiers.relation(view.relation), change=change
+def default_tablespace(tablespace: str | None) -> sql.Composed:
+    """Until the transaction ends, create what names no tablespace in this one."""
+    return set_local("default_tablespace", tablespace or "")
+
+
+def drop_index(index: RelationName) -> sql.Composed:
+    """Drop an index without blocking anybody who reads its relation."""
+    return sql.SQL("DROP INDEX CONCURRENTLY {}").format(identifiers.relation(index))
+
+
+def rename_index(index: RelationName, name: str) -> sql.Composed:
+    """Give an index another name."""
+    return sql.SQL("ALTER INDEX {} RENAME TO {}").format(
+        identifiers.relation(index), sql.Identifier(name)
     )
 
 
-def revoke_all(view: View, role: str) -> sql.Composed:
+def drop(kind: str, relation: RelationName) -> sql.Composed:
+    """Drop a view on which nothing depends; never with CASCADE."""
+    return sql.SQL("DROP {} {}").format(KINDS[kind], identifiers.relation(relation))
+
+
+def rename(kind: str, relation: RelationName, name: str) -> sql.Composed:
+    """Give a view another name."""
+    return _alter(kind, relation, sql.SQL("RENAME TO {}").format(sql.Identifier(name)))
+
+
+def set_owner(kind: str, relation: RelationName, owner: str) -> sql.Composed:
+    """Give a view to its owner. To the one it has, this only takes an ACCESS EXCLUSIVE lock."""
+    return _alter(kind, relation, sql.SQL("OWNER TO {}").format(identifiers.role(owner)))
+
+
+def set_options(kind: str, relation: RelationName, options: Mapping[str, str]) -> sql.Composed:
+    """Set options of a view."""
+    change = sql.SQL("SET ({})").format(sql.SQL(", ").join(_settings(options)))
+    return _alter(kind, relation, change)
+
+
+def reset_options(kind: str, relation: RelationName, names: Iterable[str]) -> sql.Composed:
+    """Set options of a view back to their defaults."""
+    change = sql.SQL("RESET ({})").format(sql.SQL(", ").join(map(identifiers.setting, names)))
+    return _alter(kind, relation, change)
+
+
+def _alter(kind: str, relation: RelationName, change: sql.Composable) -> sql.Composed:
+    return sql.SQL("ALTER {kind} {relation} {change}").format(
+        kind=KINDS[kind], relation=identifiers.relation(relation), change=change
+    )
+
+
+def revoke_all(relation: RelationName, role: str) -> sql.Composed:
     """Take everything from a role, and from those it passed it on to."""
     return sql.SQL("REVOKE ALL ON {relation} FROM {role} CASCADE").format(
-        relation=identifiers.relation(view.relation), role=identifiers.role(role)
+        relation=identifiers.relation(relation), role=identifiers.role(role)
     )
 
 
-def grant(view: View, role: str, privileges: tuple[str, ...]) -> sql.Composed:
+_GRANT_OPTION = " with grant option"
+
+
+def grant(relation: RelationName, role: str, privileges: Iterable[str]) -> Iterator[sql.Composed]:
     """Give privileges to a role; the loader admits only known ones."""
-    return sql.SQL("GRANT {privileges} ON {relation} TO {role}").format(
-        privileges=sql.SQL(", ").join([sql.SQL(privilege) for privilege in privileges]),
-        relation=identifiers.relation(view.relation),
-        role=identifiers.role(role),
-    )
+    for privilege in privileges:
+        name = privilege.removesuffix(_GRANT_OPTION)
+        yield sql.SQL("GRANT {privilege} ON {relation} TO {role}{option}").format(
+            privilege=sql.SQL(name),
+            relation=identifiers.relation(relation),
+            role=identifiers.role(role),
+            option=sql.SQL(_GRANT_OPTION if privilege != name else ""),
+        )
 
 
-def set_comment(view: View, comment: str) -> sql.Composed:
-    """Describe the view."""
+def set_comment(kind: str, relation: RelationName, comment: str | None) -> sql.Composed:
+    """Describe a view, or take its description away."""
     return sql.SQL("COMMENT ON {kind} {relation} IS {comment}").format(
-        kind=_KINDS[view.kind],
-        relation=identifiers.relation(view.relation),
+        kind=KINDS[kind],
+        relation=identifiers.relation(relation),
         comment=sql.Literal(comment),
     )
 
 
-def analyze(view: View) -> sql.Composed:
+def analyze(relation: RelationName) -> sql.Composed:
     """Gather statistics: a new view has none."""
-    return sql.SQL("ANALYZE {}").format(identifiers.relation(view.relation))
+    return sql.SQL("ANALYZE {}").format(identifiers.relation(relation))
 
 
-def _users(text: str) -> sql.SQL:
+def users(text: str) -> sql.SQL:
     """A user's own SQL: trusted as their own, but only ever executed as one statement."""
     return sql.SQL(text)

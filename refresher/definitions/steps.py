@@ -30,20 +30,20 @@ _QUERIES = load_queries("refresher.definitions", "facts.sql")
 _LOCK_TIMEOUT = "300ms"
 
 
-def create(connection: Connection, view: View) -> list[str]:
+def create(connection: Connection, view: View, desired: RelationFacts) -> list[str]:
     """Create an empty view that nobody but its owner may read yet, with all that belongs to it."""
     with short_transaction(connection):
-        connection.execute(_QUERIES["serialize_apply"])
         if read_facts(connection, view.relation) is not None:
             return []
-        hide_store(connection)
-        statements.execute_one(connection, statements.create(view, view.relation))
+        kind = desired.kind
+        create = statements.create(kind, view.relation, desired.query, desired.options)
+        statements.execute_one(connection, create)
         if view.owner is not None:
-            connection.execute(statements.set_owner(view, view.owner))
+            connection.execute(statements.set_owner(kind, view.relation, view.owner))
         # ALTER DEFAULT PRIVILEGES may have opened it to others the moment it was created.
         _grant(connection, view, require_facts(connection, view))
         if view.comment is not None:
-            connection.execute(statements.set_comment(view, view.comment))
+            connection.execute(statements.set_comment(kind, view.relation, view.comment))
     return ["created"]
 
 
@@ -51,27 +51,27 @@ def dress(connection: Connection, view: View) -> list[str]:
     """Set owner, grants and comment of a view that stands."""
     done = []
     with short_transaction(connection):
-        connection.execute(_QUERIES["serialize_apply"])
         connection.execute(set_local("lock_timeout", _LOCK_TIMEOUT))
         facts = require_facts(connection, view)
         if view.owner is not None and view.owner != facts.owner:
-            connection.execute(statements.set_owner(view, view.owner))
+            connection.execute(statements.set_owner(facts.kind, view.relation, view.owner))
             done.append(f"owner {view.owner}")
             facts = require_facts(connection, view)
         if view.grants is not None and wanted_grants(view, facts.owner) != dict(facts.grants):
             _grant(connection, view, facts)
             done.append("grants")
         if view.comment is not None and view.comment != facts.comment:
-            connection.execute(statements.set_comment(view, view.comment))
+            connection.execute(statements.set_comment(facts.kind, view.relation, view.comment))
             done.append("comment")
     return done
 
 
 def _grant(connection: Connection, view: View, facts: RelationFacts) -> None:
     for role in facts.grants:
-        connection.execute(statements.revoke_all(view, role))
+        connection.execute(statements.revoke_all(view.relation, role))
     for role, privileges in (view.grants or {}).items():
-        connection.execute(statements.grant(view, role, privileges))
+        for statement in statements.grant(view.relation, role, privileges):
+            connection.execute(statement)
 
 
 def furnish(
@@ -91,7 +91,7 @@ def furnish(
         tell("analyze")
         with session.connection().transaction():
             _prepare(session, view)
-            session.connection().execute(statements.analyze(view))
+            session.connection().execute(statements.analyze(view.relation))
         yield "analyzed"
 
 
@@ -99,7 +99,6 @@ def _create_index(session: Session, view: View, name: str, index: Index) -> bool
     connection = session.connection()
     try:
         with connection.transaction():
-            connection.execute(_QUERIES["serialize_indexing"], {"view": view.name})
             if name in require_facts(connection, view).indexes:
                 return False
             _prepare(session, view)

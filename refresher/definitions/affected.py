@@ -1,0 +1,153 @@
+"""What a change of definitions sets in motion among views that read each other. Pure.
+
+PostgreSQL binds a view to what it reads by OID, and can't change a materialized view's query. So:
+
+- a changed materialized view is built beside, and so is a plain view that loses or retypes columns;
+- a plain view that reads one of these is re-pointed, by CREATE OR REPLACE, and keeps its OID;
+- a materialized view that reads one of these directly is built beside, too;
+- and so is a plain view between two of these: the lower one must not be built on the old one.
+
+A materialized view behind a plain one that keeps its OID keeps its own: refreshing it afterwards
+brings its contents up to the change.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from refresher.definitions.model import Subject, replaceable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """Views that are exchanged together, since they read each other."""
+
+    beside: frozenset[str]
+    """Built beside what stands, which is then dropped."""
+    repointed: frozenset[str]
+    """Plain views that keep their OID, and are made to read what comes."""
+    broken: frozenset[str]
+    """Unmanaged views that read what goes, and would not work with what comes."""
+
+
+def is_changed(subject: Subject) -> bool:
+    """Whether a view stands, and its query is another one."""
+    standing, desired = subject.standing, subject.desired
+    if standing is None or desired is None or not standing.is_view:
+        return False
+    return (
+        standing.kind != desired.kind
+        or standing.columns != desired.columns
+        or standing.query != desired.query
+    )
+
+
+def exchanges(subjects: Mapping[str, Subject]) -> list[Exchange]:
+    """The groups of views that must be exchanged, each as small as can be."""
+    found = _Closure(subjects)
+    concerned = found.beside | found.repointed | found.broken
+    return [
+        Exchange(
+            beside=group & found.beside,
+            repointed=group & found.repointed,
+            broken=group & found.broken,
+        )
+        for group in _connected(subjects, concerned)
+    ]
+
+
+class _Closure:
+    """Grows until nothing more is concerned."""
+
+    def __init__(self, subjects: Mapping[str, Subject]) -> None:
+        self._subjects = subjects
+        self.beside = frozenset(
+            label
+            for label, subject in subjects.items()
+            if is_changed(subject) and not _is_replaceable(subject)
+        )
+        self.repointed = frozenset[str]()
+        self.broken = frozenset[str]()
+        before = None
+        while before != (self.beside, self.repointed, self.broken):
+            before = (self.beside, self.repointed, self.broken)
+            self._spread()
+
+    def _spread(self) -> None:
+        going = self.beside | self.broken
+        readers = [
+            (label, subject)
+            for label, subject in self._subjects.items()
+            if subject.standing is not None and subject.read & going and label not in going
+        ]
+        self.broken |= {label for label, subject in readers if subject.desired is None}
+        self.repointed |= {label for label, subject in readers if _is_replaceable(subject)}
+        self.beside |= {
+            label
+            for label, subject in readers
+            if subject.desired is not None and not _is_replaceable(subject)
+        }
+        built_on = self._built_on()
+        self.beside |= built_on & self._read_through(self.beside)
+        self._prepare_repointed(built_on)
+        self.repointed -= self.beside
+
+    def _prepare_repointed(self, built_on: frozenset[str]) -> None:
+        """What re-pointed views come to read must be there, and changed, when they are."""
+        for label in self.repointed:
+            for read in self._subjects[label].reads & built_on - self.beside:
+                if self._subjects[read].standing is None:
+                    self.beside |= {read}
+                elif is_changed(self._subjects[read]):
+                    self.repointed |= {read}
+
+    def _is_passage(self, label: str) -> bool:
+        """Whether what is built on it must be built on what comes: not if it has contents."""
+        subject = self._subjects[label]
+        return subject.desired is not None and (
+            subject.standing is None or subject.desired.kind == "v"
+        )
+
+    def _built_on(self) -> frozenset[str]:
+        """Passages that would read something built beside, through others too."""
+        found: set[str] = set()
+        grown = True
+        while grown:
+            new = {
+                label
+                for label, subject in self._subjects.items()
+                if label not in found
+                and label not in self.beside
+                and self._is_passage(label)
+                and subject.reads & (self.beside | found)
+            }
+            grown = bool(new)
+            found |= new
+        return frozenset(found)
+
+    def _read_through(self, start: Iterable[str]) -> frozenset[str]:
+        """Passages that some views would read, through others too."""
+        found: set[str] = set()
+        waiting = list(start)
+        while waiting:
+            for read in self._subjects[waiting.pop()].reads - found - self.beside:
+                if self._is_passage(read):
+                    found.add(read)
+                    waiting.append(read)
+        return frozenset(found)
+
+
+def _is_replaceable(subject: Subject) -> bool:
+    standing, desired = subject.standing, subject.desired
+    return standing is not None and desired is not None and replaceable(standing, desired)
+
+
+def _connected(subjects: Mapping[str, Subject], labels: frozenset[str]) -> list[frozenset[str]]:
+    """These views in groups that read each other, as they stand or as they would."""
+    groups: list[frozenset[str]] = []
+    for label in sorted(labels):
+        subject = subjects[label]
+        near = ((subject.read | subject.reads) & labels) | {label}
+        joined = [group for group in groups if group & near]
+        groups = [group for group in groups if group not in joined]
+        groups.append(near.union(*joined))
+    return groups
