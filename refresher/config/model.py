@@ -110,7 +110,7 @@ class Index:
     """Statistics targets of columns that are expressions, by their numbers, the first one 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column a view must have."""
 

@@ -12,8 +12,7 @@ from psycopg.types.json import Jsonb
 
 from refresher.catalog.introspection import storage_files
 from refresher.catalog.model import Target
-from refresher.checks.assertion import evaluate
-from refresher.checks.judge import judge_rows
+from refresher.checks.contents import check_contents
 from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener, RunStarted
 from refresher.postgres import identifiers
@@ -172,14 +171,13 @@ class Transaction:
         return after
 
     def _check(self, connection: Connection, before: dict[str, Any], after: dict[str, Any]) -> None:
-        checks = self.task.view.checks
-        broken = judge_rows(checks, rows=after["rows"], previous_rows=before["previous_rows"])
-        if broken is not None:
-            message = f"check {broken.check}: {broken.message}; the old contents stay"
-            raise RefreshError(message, reason=FailureReason.CHECK)
-        if checks.assertion is not None and not evaluate(connection, checks.assertion):
-            message = "check assert: it returned false; the old contents stay"
-            raise RefreshError(message, reason=FailureReason.CHECK)
+        check_contents(
+            connection,
+            self.task.view,
+            self.target.relation,
+            rows=after["rows"],
+            previous_rows=before["previous_rows"],
+        )
 
     def _finish(self, connection: Connection, before: dict[str, Any], after: dict[str, Any]) -> Run:
         """Step 7, all but the COMMIT."""

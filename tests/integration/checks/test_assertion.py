@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from refresher.checks.asking import Asker
 from refresher.checks.assertion import evaluate
 from refresher.errors import FailureReason, RefreshError
 from refresher.postgres.sessions import Connection
@@ -37,7 +38,7 @@ def connection(bare_database: Database) -> Iterator[Connection]:
     ],
 )
 def test_a_query_answers(connection: Connection, assertion: str, *, holds: bool) -> None:
-    assert evaluate(connection, assertion) is holds
+    assert evaluate(Asker(connection=connection), assertion) is holds
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_whatever_is_no_answer_is_a_broken_check(
         )
 
     with pytest.raises(RefreshError, match=problem) as caught:
-        evaluate(connection, assertion)
+        evaluate(Asker(connection=connection), assertion)
 
     assert caught.value.reason is FailureReason.CHECK
 
@@ -87,7 +88,7 @@ def test_whatever_is_no_answer_is_a_broken_check(
 def test_what_is_not_the_assertions_fault_is_no_broken_check(connection: Connection) -> None:
     connection.execute("SET LOCAL statement_timeout = '50ms'")
     with pytest.raises(psycopg.errors.QueryCanceled):
-        evaluate(connection, "SELECT pg_sleep(10) IS NULL")
+        evaluate(Asker(connection=connection), "SELECT pg_sleep(10) IS NULL")
 
 
 def test_a_wait_for_a_lock_is_no_broken_check(
@@ -99,7 +100,7 @@ def test_a_wait_for_a_lock_is_no_broken_check(
             other.execute("LOCK TABLE held")
             connection.execute("SET LOCAL lock_timeout = '50ms'")
             with pytest.raises(psycopg.errors.LockNotAvailable):
-                evaluate(connection, "SELECT count(*) = 0 FROM held")
+                evaluate(Asker(connection=connection), "SELECT count(*) = 0 FROM held")
 
 
 def test_the_store_is_no_users_table(bare_database: Database) -> None:
@@ -112,7 +113,7 @@ def test_the_store_is_no_users_table(bare_database: Database) -> None:
         with connection.transaction():
             connection.execute("SET LOCAL search_path = refresher, public")
 
-            assert evaluate(connection, "SELECT fine FROM state")
+            assert evaluate(Asker(connection=connection), "SELECT fine FROM state")
 
             row = connection.execute("SELECT fine FROM state").fetchone()
             assert row == {"fine": False}
