@@ -57,6 +57,41 @@ class ViewDegraded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriftFound:
+    """The catalog differs from a view's definition, in another way than before: `drift.found`."""
+
+    database: str
+    view: str
+    aspect: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftGone:
+    """The catalog no longer differs from a view's definition in this aspect: `drift.gone`."""
+
+    database: str
+    view: str
+    aspect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftUnknown:
+    """The views can't be compared with their definitions as things stand: `drift.unknown`."""
+
+    database: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshedOutside:
+    """Somebody else's refresh of a view was seen: `view.refreshed_outside`."""
+
+    database: str
+    view: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigReloaded:
     """A changed configuration is in force: `config.reloaded`."""
 
@@ -101,6 +136,10 @@ Event: TypeAlias = (
     | DatabaseUp
     | DatabaseDown
     | ViewDegraded
+    | DriftFound
+    | DriftGone
+    | DriftUnknown
+    | RefreshedOutside
     | ConfigReloaded
     | ConfigRejected
     | DaemonStarted

@@ -10,6 +10,7 @@ from refresher.config.model import Every, Kind, View
 from refresher.names import RelationName
 from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
 from refresher.runs import Outcome, Run, Strategy, Trigger
+from refresher.store.drift import Watched
 from refresher.store.state import ViewState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -103,6 +104,7 @@ def make_view_snapshot(
         next_due_at=NOON + timedelta(minutes=15) if refreshed else None,
         waiting=None,
         tallies={("runs", "concurrent/succeeded"): 40} if refreshed else {},
+        watched=Watched(looked_at=NOON),
     )
     return replace(snapshot, **changes)
 

@@ -10,6 +10,7 @@ from refresher.cli import render
 from refresher.cli.context import databases_of, in_each_database, load, open_store, pick_views
 from refresher.cli.parameters import Command, config_option, json_option
 from refresher.cli.table import print_table
+from refresher.definitions.compare import Aspect
 from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
 from refresher.observe.snapshot import read_snapshot
 
@@ -70,7 +71,7 @@ def _row(view: ViewSnapshot, now: datetime, *, several: bool) -> list[str]:
         render.cell_moment(view.stored.as_of, now),
         _last_run(view),
         render.cell_moment(view.next_due_at, now),
-        "; ".join(_notes(view)),
+        "; ".join(_notes(view, now)),
     ]
     return [view.view.database, *row] if several else row
 
@@ -82,8 +83,25 @@ def _last_run(view: ViewSnapshot) -> str:
     return f"{run.outcome} in {render.length(run.duration_seconds)}"
 
 
-def _notes(view: ViewSnapshot) -> list[str]:
+def _notes(view: ViewSnapshot, now: datetime) -> list[str]:
     """What is unusual about a view, and what it waits for."""
     states = {"missing": view.missing, "running": view.stored.running, "paused": view.paused}
     notes = [state for state, holds in states.items() if holds]
-    return notes if view.waiting in {None, *notes} else [*notes, view.waiting or ""]
+    if view.waiting not in {None, *notes}:
+        notes.append(view.waiting or "")
+    return [*notes, *_done_by_others(view, now)]
+
+
+def _done_by_others(view: ViewSnapshot, now: datetime) -> list[str]:
+    watched = view.watched
+    notes = []
+    aspects = [drift.aspect for drift in watched.drift if drift.aspect != Aspect.MISSING]
+    if aspects:
+        notes.append(f"drift: {', '.join(aspects)}")
+    if watched.problem:
+        notes.append(f"drift unknown: {watched.problem.splitlines()[0]}")
+    if watched.refreshed_outside_at is not None:
+        notes.append(
+            f"refreshed outside at {render.cell_moment(watched.refreshed_outside_at, now)}"
+        )
+    return notes

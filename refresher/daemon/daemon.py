@@ -14,8 +14,12 @@ from refresher.events import (
     DaemonStarted,
     DaemonStopped,
     DaemonStopping,
+    DatabaseUp,
+    DriftFound,
+    DriftGone,
     Event,
     Listener,
+    RefreshedOutside,
     RunFinished,
 )
 from refresher.observe.collector import ProcessCollector
@@ -50,7 +54,7 @@ class Daemon:
             self._vitals.listen,
             self._latest.listen,
             self._histograms.listen,
-            self._look_after_runs,
+            self._look_after,
         )
         self._fleet = Fleet(
             worker=self.worker,
@@ -140,9 +144,20 @@ class Daemon:
             emit=self._emit,
         )
 
-    def _look_after_runs(self, event: Event) -> None:
-        if isinstance(event, RunFinished):
-            self._fleet.look(event.database)
+    def _look_after(self, event: Event) -> None:
+        match event:
+            case (
+                RunFinished(database=alias)
+                | DriftFound(database=alias)
+                | DriftGone(database=alias)
+                | RefreshedOutside(database=alias)
+            ):
+                self._fleet.look(alias)
+            case DatabaseUp(database=alias):
+                # The store is there now, and --apply, if asked for, has done what it can.
+                self._fleet.look_for_drift(alias)
+            case _:
+                pass
 
     def _healthy(self) -> Verdict:
         silent = self._fleet.silent()

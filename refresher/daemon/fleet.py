@@ -1,4 +1,4 @@
-"""The databases a daemon works in: one loop and one observer each, replaced as the config says."""
+"""The databases a daemon works in: a loop, an observer and a watch each, as the config says."""
 
 import contextlib
 import time
@@ -9,6 +9,7 @@ from refresher.config.model import Config, Database, View
 from refresher.daemon.database import DatabaseLoop, Prepare
 from refresher.daemon.endpoints import endpoint
 from refresher.daemon.observer import Observer
+from refresher.daemon.watch import Watch
 from refresher.events import Listener
 from refresher.observe.latest import Latest
 from refresher.observe.vitals import Vitals
@@ -22,15 +23,22 @@ class _Member:
     server: contextlib.ExitStack
     loop: DatabaseLoop
     observer: Observer
+    watch: Watch
+
+    def start(self) -> None:
+        self.loop.start()
+        self.observer.start()
+        self.watch.start()
 
     def stop(self) -> None:
         self.loop.stop()
         self.observer.stop()
+        self.watch.stop()
         self.server.close()
 
 
 class Fleet:
-    """Every database's loop and observer."""
+    """Every database's loop, observer and watch."""
 
     def __init__(
         self, *, worker: str, emit: Listener, vitals: Vitals, latest: Latest, prepare: Prepare
@@ -63,8 +71,11 @@ class Fleet:
             if alias in self._members:
                 self._members[alias].loop.replace_views(views)
                 self._members[alias].observer.replace_views(views)
+                self._members[alias].watch.replace_views(views)
             else:
-                self._members[alias] = self._add(config, database, views)
+                self._members[alias] = self._make(config, database, views)
+                # Not before it is known here: its loop may ask for a look at once.
+                self._members[alias].start()
 
     def tidy(self) -> None:
         """End what a reload retired, once it is done; to be called now and then."""
@@ -93,6 +104,12 @@ class Fleet:
         if member is not None:
             member.observer.look()
 
+    def look_for_drift(self, alias: str) -> None:
+        """Compare a database's views with their definitions now: it can be worked with."""
+        member = self._members.get(alias)
+        if member is not None:
+            member.watch.look()
+
     def drain(self) -> None:
         """Start nothing more."""
         for member in self._everybody():
@@ -111,7 +128,7 @@ class Fleet:
     def _everybody(self) -> list[_Member]:
         return [*self._members.values(), *self._retiring]
 
-    def _add(self, config: Config, database: Database, views: Mapping[str, View]) -> _Member:
+    def _make(self, config: Config, database: Database, views: Mapping[str, View]) -> _Member:
         with contextlib.ExitStack() as server:
             reachable = endpoint(config, database, server)
             loop = DatabaseLoop(
@@ -124,6 +141,5 @@ class Fleet:
                 prepare=self._prepare,
             )
             observer = Observer(database, reachable, views, latest=self._latest)
-            loop.start()
-            observer.start()
-            return _Member(server=server.pop_all(), loop=loop, observer=observer)
+            watch = Watch(database.alias, reachable, views, emit=self._emit)
+            return _Member(server=server.pop_all(), loop=loop, observer=observer, watch=watch)

@@ -9,6 +9,7 @@ from itertools import product
 from typing import assert_never
 
 from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule
+from refresher.definitions.compare import Aspect
 from refresher.durations import format_duration
 from refresher.errors import FailureReason
 from refresher.freshness import State
@@ -50,7 +51,12 @@ def _states(view: ViewSnapshot, now: datetime) -> Iterable[Sample]:
 
 
 def _drift(view: ViewSnapshot, _: datetime) -> Iterable[Sample]:
-    return ((("missing",), int(view.missing)),)
+    if view.watched.looked_at is None:
+        return ((("missing",), int(view.missing)),)
+    found = {drift.aspect for drift in view.watched.drift}
+    # That it is missing is known at once, all the rest of the last look.
+    found = found | {"missing"} if view.missing else found - {"missing"}
+    return [((aspect.value,), int(aspect in found)) for aspect in Aspect]
 
 
 def _seconds(duration: timedelta | None) -> float | None:
@@ -190,6 +196,16 @@ VIEW_FAMILIES: tuple[ViewFamily, ...] = (
         meaning="Whether the catalog differs from the configuration, by aspect.",
         samples=_drift,
         labels=("aspect",),
+    ),
+    gauge(
+        "refresher_view_drift_timestamp_seconds",
+        "When the catalog was last compared with the configuration.",
+        lambda view: _unix(view.watched.looked_at),
+    ),
+    gauge(
+        "refresher_view_refreshed_outside",
+        "Whether somebody else has refreshed it since refresher last did.",
+        of_refreshed(lambda view: view.watched.refreshed_outside_at is not None),
     ),
     gauge(
         "refresher_view_checks_broken",

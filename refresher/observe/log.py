@@ -19,7 +19,11 @@ from refresher.events import (
     DaemonStopping,
     DatabaseDown,
     DatabaseUp,
+    DriftFound,
+    DriftGone,
+    DriftUnknown,
     Event,
+    RefreshedOutside,
     RunFinished,
     RunStarted,
     ViewDegraded,
@@ -78,7 +82,7 @@ def _log(level: Level, name: str, fields: dict[str, Any]) -> None:
     getattr(structlog.get_logger(), level)(name, **present)
 
 
-def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR0911 - a case an event
+def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR0911, PLR0912 - a case an event
     match event:
         case RunStarted(database=database, run=run):
             return "debug", "run.started", {"database": database, **_run_begun(run)}
@@ -93,6 +97,15 @@ def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR
         case ViewDegraded(database=database, view=view, problem=problem):
             fields = {"database": database, "view": view, "problem": problem}
             return "warning", "view.degraded", fields
+        case DriftFound(database=database, view=view, aspect=aspect, message=message):
+            fields = {"database": database, "view": view, "aspect": aspect, "drift": message}
+            return "warning", "drift.found", fields
+        case DriftGone(database=database, view=view, aspect=aspect):
+            return "info", "drift.gone", {"database": database, "view": view, "aspect": aspect}
+        case DriftUnknown(database=database, problem=problem):
+            return "warning", "drift.unknown", {"database": database, "problem": problem}
+        case RefreshedOutside(database=database, view=view):
+            return "info", "view.refreshed_outside", {"database": database, "view": view}
         case ConfigReloaded(views=views, note=note):
             return "info", "config.reloaded", {"views": views, "note": note}
         case ConfigRejected(error=error):

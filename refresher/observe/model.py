@@ -11,6 +11,7 @@ from refresher.config.model import View
 from refresher.errors import FailureReason
 from refresher.freshness import State
 from refresher.runs import Run
+from refresher.store.drift import Watched
 from refresher.store.state import ViewState
 
 
@@ -40,6 +41,8 @@ class ViewSnapshot:
     """Why it is not being refreshed although it could be, in words."""
     tallies: Mapping[tuple[str, str], int]
     """(metric, label) → count, as `refresher.tally` keeps them."""
+    watched: Watched
+    """What others did to it."""
 
     @property
     def missing(self) -> bool:
@@ -91,7 +94,24 @@ class ViewSnapshot:
             "next_due_at": _text(self.next_due_at),
             "paused": self.paused,
             "running": self.stored.running,
+            "drift": self._drift_as_json(),
+            "drift_looked_at": _text(self.watched.looked_at),
+            "drift_problem": self.watched.problem,
+            "refreshed_outside_at": _text(self.watched.refreshed_outside_at),
         }
+
+    def _drift_as_json(self) -> list[dict[str, Any]] | None:
+        """None if it was never looked for."""
+        if self.watched.looked_at is None:
+            return None
+        return [
+            {
+                "aspect": drift.aspect,
+                "message": drift.message,
+                "found_at": drift.found_at.isoformat(),
+            }
+            for drift in self.watched.drift
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from refresher.postgres.sessions import Connection, local_settings
 from refresher.runs import Outcome, Run
 from refresher.schedule.due import Facts, Waiting, decide, next_due_at
 from refresher.schedule.facts import gather_facts
+from refresher.store.drift import Watched, read_watched
 from refresher.store.presence import replicas
 from refresher.store.state import LastRun, ViewState, read_clock, read_last_runs, read_states
 
@@ -91,6 +92,7 @@ class _Found:
     last_successes: Mapping[str, Run]
     tallies: Mapping[str, Mapping[tuple[str, str], int]]
     sizes: Mapping[str, Mapping[str, Any]]
+    watched: Mapping[str, Watched]
 
     @classmethod
     def read(cls, connection: Connection, views: Mapping[str, View]) -> "_Found":
@@ -106,6 +108,7 @@ class _Found:
             last_successes={row["view"]: Run.from_row(row) for row in successes},
             tallies=tallies,
             sizes=_read_sizes(connection, states),
+            watched=read_watched(connection, views),
         )
 
     def view_snapshot(
@@ -142,6 +145,7 @@ class _Found:
             next_due_at=next_due_at(view, facts),
             waiting=decision.reason if isinstance(decision, Waiting) else None,
             tallies=self.tallies.get(name, {}),
+            watched=self.watched[name],
         )
 
 

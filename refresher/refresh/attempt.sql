@@ -111,10 +111,32 @@ SELECT
     ) AS upstream_newer,
     pg_stat_get_xact_tuples_inserted(%(relation)s) AS inserted,
     pg_stat_get_xact_tuples_updated(%(relation)s) AS updated,
-    pg_stat_get_xact_tuples_deleted(%(relation)s) AS deleted
+    pg_stat_get_xact_tuples_deleted(%(relation)s) AS deleted,
+    -- What the last refresh wrote may not have been counted yet. After a minute it has, and after
+    -- a reset or a restart nothing is left to be counted: then the counters are as they are.
+    greatest(
+        counted.rows,
+        CASE
+            WHEN coalesce(last.finished_at, own.as_of) > greatest(
+                clock_timestamp() - interval '1 minute',
+                pg_stat_get_db_stat_reset_time(
+                    (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+                ),
+                pg_postmaster_start_time()
+            )
+            THEN own.rows_written
+        END
+    ) AS rows_written
 FROM taken
 LEFT JOIN refresher.state AS own
     ON own.view = taken.view AND own.relation = %(relation)s AND %(populated)s
+LEFT JOIN refresher.run AS last ON last.id = own.run
+CROSS JOIN (
+    SELECT
+        pg_stat_get_tuples_inserted(%(relation)s)
+        + pg_stat_get_tuples_updated(%(relation)s)
+        + pg_stat_get_tuples_deleted(%(relation)s) AS rows
+) AS counted
 
 -- name: finish_run
 -- description: Step 7: the new state, the run's record, the counters and the notice, as one.
@@ -137,14 +159,15 @@ WITH ended AS (
 ), standing AS (
     INSERT INTO refresher.state AS s (
         view, relation, as_of, data_as_of, watermark, upstreams_seen, run, rows, last_change_at,
-        full_seconds, concurrent_seconds, concurrent_churn
+        full_seconds, concurrent_seconds, concurrent_churn, storage, rows_written
     )
     SELECT
         ended.view, %(relation)s, %(as_of)s, %(data_as_of)s, %(watermark)s::pg_snapshot, %(upstreams_seen)s,
         ended.id, %(rows)s, CASE WHEN %(changed)s THEN ended.finished_at END,
         CASE WHEN ended.strategy = 'full' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'concurrent' THEN ended.duration_seconds END,
-        CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s::bigint END
+        CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s::bigint END,
+        %(storage)s, %(rows_written)s
     FROM ended
     ON CONFLICT (view) DO UPDATE SET
         relation = excluded.relation,
@@ -157,7 +180,9 @@ WITH ended AS (
         last_change_at = coalesce(excluded.last_change_at, s.last_change_at),
         full_seconds = coalesce(excluded.full_seconds, s.full_seconds),
         concurrent_seconds = coalesce(excluded.concurrent_seconds, s.concurrent_seconds),
-        concurrent_churn = coalesce(excluded.concurrent_churn, s.concurrent_churn)
+        concurrent_churn = coalesce(excluded.concurrent_churn, s.concurrent_churn),
+        storage = excluded.storage,
+        rows_written = excluded.rows_written
 ), counted AS (
     INSERT INTO refresher.tally AS t (view, metric, label, value)
     SELECT ended.view, c.metric, c.label, c.value
@@ -225,6 +250,7 @@ SELECT * FROM refresher.run WHERE id = %(run)s
 SELECT
     (SELECT count(*) FROM {relation}) AS rows,
     pg_total_relation_size({oid}) AS bytes,
+    pg_relation_filenode({oid}) AS storage,
     pg_stat_get_xact_tuples_inserted({oid}) AS inserted,
     pg_stat_get_xact_tuples_updated({oid}) AS updated,
     pg_stat_get_xact_tuples_deleted({oid}) AS deleted

@@ -30,6 +30,7 @@ _BEGIN = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {settings}{l
 _LOCK = sql.SQL("; LOCK TABLE {sources} IN ACCESS SHARE MODE")
 
 _CHURN = ("inserted", "updated", "deleted")
+_MEASURED = ("rows", "bytes", "storage", "rows_written", *_CHURN)
 
 
 class NotBegunError(Exception):
@@ -165,6 +166,7 @@ class Transaction:
         after = connection.execute(query).fetchone()
         assert after is not None  # noqa: S101 - the query always returns one row
         after.update({name: after[name] - before[name] for name in _CHURN})
+        after["rows_written"] = before["rows_written"] + sum(after[name] for name in _CHURN)
         if self.choice.strategy is Strategy.FULL:
             # A plain refresh writes a new heap: PostgreSQL counts what came, not what went.
             after["deleted"] = before["previous_rows"]
@@ -187,7 +189,7 @@ class Transaction:
             _QUERIES["finish_run"],
             {
                 **{name: before[name] for name in ("as_of", "data_as_of", "watermark")},
-                **{name: after[name] for name in ("rows", "bytes", *_CHURN)},
+                **{name: after[name] for name in _MEASURED},
                 "upstreams_seen": Jsonb(before["upstreams_seen"]),
                 "relation": self.target.oid,
                 "run": self.run.id,

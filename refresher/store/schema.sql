@@ -57,12 +57,16 @@ CREATE TABLE refresher.state (
     last_change_at timestamptz,
     full_seconds double precision,
     concurrent_seconds double precision,
-    concurrent_churn bigint
+    concurrent_churn bigint,
+    storage oid,
+    rows_written bigint
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE refresher.state IS 'The last success of each view; written under its fence only.';
 COMMENT ON COLUMN refresher.state.relation IS 'The relation that was refreshed: one re-created by others has unknown contents.';
 COMMENT ON COLUMN refresher.state.data_as_of IS 'min(as_of, upstreams'' data_as_of) in the refresh''s snapshot; null when an upstream''s is unknown.';
 COMMENT ON COLUMN refresher.state.upstreams_seen IS 'Upstream name to the as_of this refresh read it at.';
+COMMENT ON COLUMN refresher.state.storage IS 'The file node of the contents: a plain REFRESH, VACUUM FULL and CLUSTER write a new one.';
+COMMENT ON COLUMN refresher.state.rows_written IS 'What PostgreSQL''s counters of inserted, updated and deleted rows show once this refresh is counted.';
 
 CREATE TABLE refresher.run (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -126,6 +130,34 @@ CREATE TABLE refresher.worker (
     seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE refresher.worker IS 'Processes at work, refreshed while they live.';
+
+CREATE TABLE refresher.look (
+    view text PRIMARY KEY,
+    tried_at timestamptz NOT NULL,
+    looked_at timestamptz,
+    problem text
+);
+COMMENT ON TABLE refresher.look IS 'When each view was last compared with its definition.';
+COMMENT ON COLUMN refresher.look.problem IS 'Why the last try came to nothing; what is known of drift is then that of looked_at.';
+
+CREATE TABLE refresher.drift (
+    view text NOT NULL,
+    aspect text NOT NULL,
+    message text NOT NULL,
+    found_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (view, aspect)
+);
+COMMENT ON TABLE refresher.drift IS 'Ways in which the catalog differs from the definitions.';
+
+CREATE TABLE refresher.outside (
+    view text PRIMARY KEY,
+    run bigint NOT NULL,
+    storage oid NOT NULL,
+    rows_written bigint NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE refresher.outside IS 'The last refresh of each view that was somebody else''s.';
+COMMENT ON COLUMN refresher.outside.run IS 'Our last success before it; one of ours since then makes the contents ours again.';
 
 CREATE VIEW refresher.freshness AS
 SELECT

@@ -44,11 +44,20 @@ ON CONFLICT DO NOTHING
 
 -- name: forget_views
 -- description: Drop the registration of views that no process has had in its configuration lately.
-DELETE FROM refresher.view AS v
-WHERE NOT EXISTS (
-    SELECT FROM refresher.worker AS w
-    WHERE v.name = ANY (w.views) AND w.seen_at > clock_timestamp() - %(forgotten_after)s::interval
+WITH forgotten AS (
+    DELETE FROM refresher.view AS v
+    WHERE NOT EXISTS (
+        SELECT FROM refresher.worker AS w
+        WHERE v.name = ANY (w.views)
+            AND w.seen_at > clock_timestamp() - %(forgotten_after)s::interval
+    )
+    RETURNING name
+), without_drift AS (
+    DELETE FROM refresher.drift USING forgotten WHERE drift.view = forgotten.name
+), without_look AS (
+    DELETE FROM refresher.look USING forgotten WHERE look.view = forgotten.name
 )
+DELETE FROM refresher.outside USING forgotten WHERE outside.view = forgotten.name
 
 -- name: beat
 -- description: This process lives.

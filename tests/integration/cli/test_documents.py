@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from refresher.store.drift import DriftRecord, record_drift
 from refresher.store.presence import beat
 from tests.conftest import Database
 from tests.documented import documents, shape
@@ -25,6 +26,8 @@ def prepared(commands: Commands, database: Database) -> Commands:
     )
     with database.connect() as connection:
         beat(connection, worker="daemon/1/1", kind="daemon", views=[VIEW])
+        differs = DriftRecord(view=VIEW, aspect="definition", message="the query is another one")
+        record_drift(connection, [VIEW], [differs])
     return commands
 
 

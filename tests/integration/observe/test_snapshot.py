@@ -12,7 +12,7 @@ from tests.shop import Shop
 
 ROW = (
     "database view relation kind state as_of data_as_of staleness_seconds max_staleness_seconds"
-    " last_run next_due_at paused running"
+    " last_run next_due_at paused running drift drift_looked_at drift_problem refreshed_outside_at"
 )
 
 
@@ -267,6 +267,10 @@ def test_one_view_as_json(shop: Shop) -> None:
         "next_due_at": "",
         "paused": False,
         "running": False,
+        "drift": None,
+        "drift_looked_at": None,
+        "drift_problem": None,
+        "refreshed_outside_at": None,
     }
     assert rows["absent"]["last_run"] is None
     assert rows["absent"]["staleness_seconds"] is None

@@ -12,6 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from refresher.definitions.compare import Aspect
 from refresher.errors import FailureReason
 from refresher.events import RunFinished
 from refresher.observe.collector import ProcessCollector
@@ -21,6 +22,7 @@ from refresher.observe.latest import Latest
 from refresher.observe.model import DatabaseSnapshot
 from refresher.observe.vitals import Vitals
 from refresher.runs import Outcome
+from refresher.store.drift import KnownDrift, Watched
 from tests.snapshots import (
     NOON,
     make_plain_view,
@@ -186,6 +188,8 @@ def test_a_refreshed_view_shows_everything_known_of_it(parts: Parts) -> None:
         "refresher_view_rows": 15549,
         "refresher_view_size_bytes": 1048576,
         "refresher_view_dead_rows": 12,
+        "refresher_view_drift_timestamp_seconds": NOON.timestamp(),
+        "refresher_view_refreshed_outside": 0,
         "refresher_view_checks_broken": 0,
         "refresher_refresh_misfires_total": 0,
     }
@@ -204,7 +208,39 @@ def test_a_refreshed_view_shows_everything_known_of_it(parts: Parts) -> None:
         ),
     ]
     assert states(parts) == {"fresh": 1, "late": 0, "stale": 0, "unknown": 0}
-    assert parts.value("refresher_view_drift", aspect="missing") == 0
+    assert drift(parts) == dict.fromkeys(Aspect, 0)
+
+
+def test_drift_is_told_by_aspect(parts: Parts) -> None:
+    found = [
+        KnownDrift(aspect=aspect, message="it differs", found_at=NOON)
+        for aspect in (Aspect.OWNER, Aspect.MISSING)
+    ]
+    parts.publish(make_view_snapshot(watched=Watched(looked_at=NOON, drift=tuple(found))))
+
+    # It was missing when it was last looked for, and is there now.
+    assert drift(parts) == dict.fromkeys(Aspect, 0) | {Aspect.OWNER: 1}
+
+
+def test_a_view_that_went_missing_is_told_before_the_next_look(parts: Parts) -> None:
+    view = make_view()
+    parts.publish(make_view_snapshot(view, stored=make_stored(view, relation_kind=None)))
+
+    assert drift(parts) == dict.fromkeys(Aspect, 0) | {Aspect.MISSING: 1}
+
+
+def test_a_refresh_by_somebody_else_is_told(parts: Parts) -> None:
+    parts.publish(make_view_snapshot(watched=Watched(refreshed_outside_at=NOON)))
+
+    assert parts.value("refresher_view_refreshed_outside") == 1
+
+
+def drift(parts: Parts) -> dict[str, float]:
+    return {
+        dict(labels)["aspect"]: value
+        for (name, labels), value in parts.samples().items()
+        if name == "refresher_view_drift"
+    }
 
 
 def view_series(parts: Parts, view: str) -> dict[str, float]:
@@ -231,6 +267,7 @@ def test_a_plain_view_has_no_refreshes_to_show(parts: Parts, clock: Clock) -> No
         "refresher_view_populated": 1,
         "refresher_view_paused": 0,
         "refresher_view_refresh_running": 0,
+        "refresher_view_drift_timestamp_seconds": NOON.timestamp(),
     }
 
 
@@ -346,6 +383,7 @@ def test_what_is_unknown_is_absent(parts: Parts) -> None:
             bytes=None,
             dead_rows=None,
             next_due_at=None,
+            watched=Watched(),
         )
     )
 
@@ -354,11 +392,12 @@ def test_what_is_unknown_is_absent(parts: Parts) -> None:
         "refresher_view_populated": 0,
         "refresher_view_paused": 0,
         "refresher_view_refresh_running": 0,
+        "refresher_view_refreshed_outside": 0,
         "refresher_view_checks_broken": 0,
         "refresher_refresh_misfires_total": 0,
     }
     assert states(parts) == {"fresh": 0, "late": 0, "stale": 0, "unknown": 1}
-    assert parts.value("refresher_view_drift", aspect="missing") == 1
+    assert drift(parts) == {"missing": 1}
 
 
 def test_a_failed_run_shows(parts: Parts) -> None:

@@ -1,0 +1,150 @@
+"""Watching what others do to the views of one database: drift, and refreshes that are not ours.
+
+It has a thread and a connection of its own, beside the work and never in its way. What it finds is
+state: it is stored, and said once by whichever replica stored it. Of several replicas one looks,
+and the others find that somebody has. Nothing here says whether the daemon is well.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import psycopg
+
+from refresher.config.model import View
+from refresher.definitions.compare import Drift
+from refresher.definitions.look import look_for_drift
+from refresher.errors import RefresherError
+from refresher.events import DriftFound, DriftGone, DriftUnknown, Listener, RefreshedOutside
+from refresher.postgres.failures import breaks_connection, describe
+from refresher.postgres.sessions import Connection, Endpoint, connect
+from refresher.store.drift import DriftRecord, look_due, record_drift, record_problem
+from refresher.store.migrate import require_current
+from refresher.store.outside import see_refreshed_outside
+
+_LOGGER = logging.getLogger(__name__)
+
+_LOOK_EVERY = timedelta(minutes=5)
+"""PostgreSQL normalises every definition for it, which costs the catalog some dead rows each."""
+_TICK_SECONDS = 5.0
+"""How often it is asked whether a look is due, and whether somebody else refreshed a view."""
+_AGAIN_SECONDS = 30.0
+"""How long a look that met somebody's lock is put off."""
+_STOP_SECONDS = 3.0
+
+
+class Watch:
+    """One database's. It begins with the first `look`."""
+
+    def __init__(
+        self, alias: str, endpoint: Endpoint, views: Mapping[str, View], *, emit: Listener
+    ) -> None:
+        self._alias = alias
+        self._endpoint = endpoint
+        self._views = dict(views)
+        self._emit = emit
+        self._wanted = threading.Event()
+        self._not_before = 0.0
+        self._bell = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"{alias} watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def replace_views(self, views: Mapping[str, View]) -> None:
+        """Compare a new configuration's views, at once."""
+        self._views = dict(views)
+        self.look()
+
+    def look(self) -> None:
+        """Compare now: the database can be worked with again, or something else has changed."""
+        self._wanted.set()
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Watch no more; a hung database is not waited for."""
+        self._stopping.set()
+        self._bell.set()
+        self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        connection: Connection | None = None
+        self._bell.wait()
+        while not self._stopping.is_set():
+            self._bell.clear()
+            try:
+                if connection is None:
+                    connection = connect(self._endpoint, application="refresher watch")
+                    require_current(connection)
+                self._watch(connection, self._views)
+            except Exception as error:  # not even a bug may end the watch
+                if not isinstance(error, RefresherError | psycopg.Error):
+                    _LOGGER.warning("the watch failed", exc_info=error)
+                # That a database can't be worked with its loop says.
+                if connection is not None:
+                    connection.close()
+                connection = None
+            self._bell.wait(_TICK_SECONDS)
+        if connection is not None:
+            connection.close()
+
+    def _watch(self, connection: Connection, views: Mapping[str, View]) -> None:
+        refreshed = {name: view for name, view in views.items() if view.refreshed}
+        for name in see_refreshed_outside(connection, refreshed):
+            self._emit(RefreshedOutside(database=self._alias, view=name))
+        if time.monotonic() < self._not_before:
+            return
+        if self._wanted.is_set() or look_due(connection, views, every=_LOOK_EVERY):
+            self._wanted.clear()
+            try:
+                self._look(connection, views)
+            except Exception:
+                self._wanted.set()
+                raise
+
+    def _look(self, connection: Connection, views: Mapping[str, View]) -> None:
+        try:
+            found = look_for_drift(connection, views)
+        except psycopg.errors.LockNotAvailable:
+            self._wanted.set()
+            self._not_before = time.monotonic() + _AGAIN_SECONDS
+            return
+        except (RefresherError, psycopg.Error) as error:
+            if isinstance(error, psycopg.Error) and breaks_connection(error):
+                raise
+            self._tell_problem(connection, views, error)
+            return
+        appeared, gone = record_drift(connection, views, _folded(found))
+        for drift in appeared:
+            self._emit(
+                DriftFound(
+                    database=self._alias,
+                    view=drift.view,
+                    aspect=drift.aspect,
+                    message=drift.message,
+                )
+            )
+        for drift in gone:
+            self._emit(DriftGone(database=self._alias, view=drift.view, aspect=drift.aspect))
+
+    def _tell_problem(
+        self, connection: Connection, views: Mapping[str, View], error: Exception
+    ) -> None:
+        problem = str(error) if isinstance(error, RefresherError) else describe(error)
+        if record_problem(connection, views, problem):
+            self._emit(DriftUnknown(database=self._alias, problem=problem))
+
+
+def _folded(found: Iterable[Drift]) -> list[DriftRecord]:
+    """One record an aspect of a view, with all that was found in it."""
+    messages: dict[tuple[str, str], list[str]] = {}
+    for drift in found:
+        messages.setdefault((drift.view, drift.aspect.value), []).append(drift.message)
+    return [
+        DriftRecord(view=view, aspect=aspect, message="; ".join(texts))
+        for (view, aspect), texts in messages.items()
+    ]
