@@ -1,4 +1,4 @@
-"""Why definitions can't be created: something is missing, PostgreSQL refuses, or they are a circle."""
+"""Why definitions can't be created: something is missing or refused, or they are a circle."""
 
 from collections.abc import Mapping, Sequence
 

@@ -26,7 +26,7 @@ from refresher.definitions.refusals import explain
 from refresher.definitions.requirements import require_privileges
 from refresher.definitions.shadow import mentions
 from refresher.definitions.template import Template
-from refresher.definitions.twins import Twins
+from refresher.definitions.twins import Reads, Twins
 from refresher.errors import ConfigError
 from refresher.graph import Graph
 from refresher.postgres.failures import describe
@@ -139,9 +139,7 @@ class _Simulator:
         try:
             with self._connection.transaction():
                 reads = self._twins.create(label, subject.view.query)
-                # It must read nothing as it stands that comes to be another.
-                if not reads.standing <= self._reads.keys():
-                    raise _EarlyError
+                self._require_turn(reads)
         except _EarlyError:
             self._twins.forget(label)
             return False
@@ -152,6 +150,11 @@ class _Simulator:
         self._problems.pop(label, None)
         self._reads[label] = reads.twins | reads.standing
         return True
+
+    def _require_turn(self, reads: Reads) -> None:
+        """Make sure that nothing is read as it stands that comes to be another."""
+        if not reads.standing <= self._reads.keys():
+            raise _EarlyError
 
     def _victims(self, left: list[str]) -> list[str]:
         """Definitions that read an unmanaged view which would not work any more."""

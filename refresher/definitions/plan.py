@@ -1,0 +1,365 @@
+"""From what is desired and what stands to the steps between them. Pure."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+
+from refresher.config.model import Kind
+from refresher.definitions.affected import Exchange, exchanges, is_changed
+from refresher.definitions.compare import (
+    Aspect,
+    Drift,
+    compare,
+    note_blocked,
+    note_unknown,
+)
+from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.step import (
+    Alter,
+    Create,
+    CreateIndex,
+    Diff,
+    Drop,
+    DropIndex,
+    Populate,
+    Refresh,
+    Rename,
+    Replace,
+    Step,
+    Swap,
+)
+from refresher.graph import Graph
+from refresher.names import quoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Something that depends on what goes, and can't be made to depend on what comes."""
+
+    view: str
+    """On whose relation it depends."""
+    name: str
+    """As `--allow-drop` takes it."""
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFacts:
+    """All that a plan is made from."""
+
+    subjects: Mapping[str, Subject]
+    """Each after those it would read."""
+    graph: Graph
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """View → the former name that what stands still has."""
+    outdated: Mapping[str, str] = field(default_factory=dict)
+    """View → an upstream whose definition changed since the view's contents were computed."""
+    removed: Mapping[str, RelationFacts] = field(default_factory=dict)
+    """Views that were applied once and are no longer configured, and still stand."""
+    obstacles: Sequence[Obstacle] = ()
+    broken: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """View → checks of its columns that its definition breaks, in words."""
+    strangers: Collection[str] = ()
+    """Roles that own what would be changed, and that we can't act as."""
+    prune: bool = False
+    only: Collection[str] | None = None
+    """Steps that concern none of these views are left out."""
+    allow_drop: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Ordered steps that remove all drift, or the problems that forbid them."""
+
+    steps: tuple[Step, ...]
+    problems: tuple[str, ...]
+    """Why this can't be applied; the steps are shown all the same."""
+    notes: tuple[str, ...]
+    """What somebody should know although nothing is wrong."""
+    drift: tuple[Drift, ...]
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to apply."""
+        return bool(self.steps)
+
+
+def make_plan(facts: PlanFacts) -> Plan:
+    """Decide what to do, in which order."""
+    return _Planner(facts).plan()
+
+
+class _Planner:
+    def __init__(self, facts: PlanFacts) -> None:
+        self._facts = facts
+        self._subjects = facts.subjects
+        self._managed = {
+            label: subject for label, subject in facts.subjects.items() if subject.managed
+        }
+        self._exchanges = exchanges(facts.subjects)
+        self._allowed = frozenset(facts.allow_drop)
+        self._drift = {
+            label: tuple(compare(subject.view, subject.desired, subject.standing))
+            for label, subject in self._managed.items()
+            if subject.desired is not None
+        }
+
+    def plan(self) -> Plan:
+        steps = [step for step in self._steps() if self._is_asked_for(step)]
+        concerned = {label for step in steps for label in step.views}
+        return Plan(
+            steps=tuple(steps),
+            problems=tuple(self._problems(concerned)),
+            notes=tuple(self._notes()),
+            drift=tuple(found for drift in self._drift.values() for found in drift),
+        )
+
+    def _is_asked_for(self, step: Step) -> bool:
+        only = self._facts.only
+        return only is None or any(label in only for label in step.views)
+
+    def _steps(self) -> Iterator[Step]:
+        for label, before in self._facts.renamed.items():
+            yield Rename(views=(label,), before=before, why=(f"it was called {before}",))
+        exchanged: set[str] = set()
+        for group in self._groups():
+            if isinstance(group, Exchange):
+                exchanged |= group.beside | group.repointed
+                yield self._swap(group)
+                for label in self._ordered(group.repointed):
+                    yield from self._around(label, in_swap=True)
+            else:
+                yield from self._around(group, in_swap=False)
+        yield from self._refreshes()
+        if self._facts.prune:
+            yield from self._drops()
+
+    def _groups(self) -> Iterator[Exchange | str]:
+        """Exchanges and single managed views, each after everything it would read."""
+        member: dict[str, int] = {}
+        for number, exchange in enumerate(self._exchanges):
+            for label in exchange.beside | exchange.repointed | exchange.broken:
+                member[label] = number
+        nodes: dict[int | str, set[int | str]] = {}
+        for label, subject in self._subjects.items():
+            node = member.get(label, label)
+            reads = {member.get(read, read) for read in subject.reads} - {node}
+            nodes.setdefault(node, set()).update(reads)
+        for node in TopologicalSorter(nodes).static_order():
+            if isinstance(node, int):
+                yield self._exchanges[node]
+            elif node in self._managed:
+                yield node
+
+    def _ordered(self, labels: Collection[str]) -> tuple[str, ...]:
+        return tuple(label for label in self._subjects if label in labels)
+
+    def _swap(self, exchange: Exchange) -> Swap:
+        beside = self._ordered(exchange.beside)
+        standing = [facts for label in beside if (facts := self._subjects[label].standing)]
+        contents = [facts for facts in standing if facts.kind == "m"]
+        known = [facts.rows for facts in contents if facts.rows is not None]
+        return Swap(
+            views=(*beside, *self._ordered(exchange.repointed)),
+            beside=beside,
+            repointed=self._ordered(exchange.repointed),
+            dropped=tuple(sorted(exchange.broken | self._dropped(exchange.beside))),
+            why=tuple(reason for label in beside for reason in self._why_beside(label, beside)),
+            diffs=tuple(
+                diff
+                for label in (*beside, *self._ordered(exchange.repointed))
+                for diff in self._diffs(label)
+            ),
+            rows=sum(known) if len(known) == len(contents) else None,
+            bytes=sum(facts.bytes for facts in contents),
+        )
+
+    def _dropped(self, labels: Collection[str]) -> frozenset[str]:
+        return frozenset(
+            obstacle.name
+            for obstacle in self._facts.obstacles
+            if obstacle.view in labels and obstacle.name in self._allowed
+        )
+
+    def _why_beside(self, label: str, beside: Sequence[str]) -> Iterator[str]:
+        subject = self._subjects[label]
+        standing, desired = subject.standing, subject.desired
+        if standing is None:
+            yield f"{label} is missing, and is read by what is exchanged"
+            return
+        assert desired is not None  # noqa: S101 - what is built beside has a definition
+        found = [each for each in self._drift.get(label, ()) if each.aspect is Aspect.DEFINITION]
+        reads = sorted(subject.read.union(subject.reads) & set(beside))
+        if found:
+            yield from (f"{label}: {each.message}" for each in found)
+        elif standing.columns != desired.columns:
+            yield f"{label}: its columns change with those of {', '.join(reads)}"
+        else:
+            yield f"{label}: it reads {', '.join(reads)}, and can only be re-pointed by rebuilding"
+
+    def _diffs(self, label: str) -> Iterator[Diff]:
+        subject = self._subjects[label]
+        if subject.standing and subject.desired and subject.standing.query != subject.desired.query:
+            yield Diff(view=label, before=subject.standing.query, after=subject.desired.query)
+
+    def _around(self, label: str, *, in_swap: bool) -> Iterator[Step]:
+        """The steps of one managed view that is not built beside."""
+        subject = self._managed.get(label)
+        if subject is None or subject.desired is None:
+            return
+        standing = subject.standing
+        aspects = {found.aspect: found for found in self._drift[label]}
+        contents = subject.view.kind is Kind.MATERIALIZED_VIEW
+        if standing is None:
+            yield Create(views=(label,), why=(aspects[Aspect.MISSING].message,))
+        elif not standing.is_view:
+            return
+        elif is_changed(subject) and not in_swap:
+            why = (aspects[Aspect.DEFINITION].message,)
+            yield Replace(views=(label,), why=why, diffs=tuple(self._diffs(label)))
+        if standing is not None:
+            yield from self._alter(label, aspects, in_swap=in_swap)
+        if contents:
+            if standing is None or not standing.populated:
+                yield Populate(views=(label,), why=("it has no contents yet",))
+            yield from _indexes(subject, prune=self._facts.prune)
+
+    def _alter(
+        self, label: str, aspects: Mapping[Aspect, Drift], *, in_swap: bool
+    ) -> Iterator[Step]:
+        kinds = [Aspect.OWNER, Aspect.GRANTS, Aspect.COMMENT]
+        replaced = in_swap or is_changed(self._subjects[label])
+        if not replaced:
+            kinds.append(Aspect.OPTIONS)  # CREATE OR REPLACE sets them
+        found = [aspects[kind] for kind in kinds if kind in aspects]
+        if found:
+            yield Alter(
+                views=(label,),
+                aspects=tuple(each.aspect.value for each in found),
+                why=tuple(each.message for each in found),
+            )
+
+    def _refreshes(self) -> Iterator[Step]:
+        """What reads something that changes, through what keeps its OID."""
+        beside = {label for exchange in self._exchanges for label in exchange.beside}
+        changed = {label for label, subject in self._subjects.items() if is_changed(subject)}
+        stale: set[str] = set()
+        for label, subject in self._managed.items():
+            standing = subject.standing
+            if not subject.view.refreshed or standing is None or not standing.populated:
+                continue
+            upstreams = self._facts.graph.all_upstreams(label)
+            # What is built beside was built on the new definitions already, but not on what is
+            # refreshed only after it.
+            causes = upstreams & (stale if label in beside else changed | stale)
+            outdated = None if label in beside else self._facts.outdated.get(label)
+            if causes or outdated:
+                stale.add(label)
+                cause = outdated or min(causes)
+                yield Refresh(
+                    views=(label,),
+                    why=(f"its contents were computed before {cause} changed",),
+                    rows=standing.rows,
+                    bytes=standing.bytes,
+                )
+
+    def _drops(self) -> Iterator[Step]:
+        for label, facts in self._facts.removed.items():
+            yield Drop(
+                views=(label,),
+                why=("it is no longer configured, and prune is on",),
+                relation_kind=facts.kind,
+                bytes=facts.bytes,
+            )
+
+    def _problems(self, concerned: set[str]) -> Iterator[str]:
+        for label, subject in self._managed.items():
+            standing = subject.standing
+            if standing is not None and not standing.is_view:
+                message = self._drift[label][0].message
+                yield f"{label}: {message}; rename one of them"
+            yield from (f"{label}: {each}" for each in self._facts.broken.get(label, ()))
+        yield from self._strangers_problems(concerned)
+        for exchange in self._exchanges:
+            if not concerned & (exchange.beside | exchange.repointed):
+                continue
+            for label in self._ordered(exchange.broken):
+                if label not in self._allowed:
+                    problem = self._subjects[label].problem
+                    yield (
+                        f"{label}, which is not managed, would not work any more: {problem};"
+                        f" change it first, or let it go with --allow-drop {label!r}"
+                    )
+            for obstacle in self._facts.obstacles:
+                if obstacle.view in exchange.beside and obstacle.name not in self._allowed:
+                    yield (
+                        f"{obstacle.name} {obstacle.problem}; change it first, or let it go with"
+                        f" --allow-drop {obstacle.name!r}"
+                    )
+
+    def _strangers_problems(self, concerned: set[str]) -> Iterator[str]:
+        for label in self._ordered(concerned):
+            standing = self._subjects[label].standing
+            if standing is not None and standing.owner in self._facts.strangers:
+                owner = quoted(standing.owner)
+                yield f"{label} belongs to {owner}, and only its members may change it: GRANT {owner}"
+
+    def _notes(self) -> Iterator[str]:
+        for label, subject in self._managed.items():
+            notes = (
+                *note_unknown(self._facts.graph, subject.view),
+                *note_blocked(subject.view, subject.standing),
+            )
+            yield from (f"{label}: {note}" for note in notes)
+            if not self._facts.prune:
+                yield from _unconfigured_indexes(subject)
+        if not self._facts.prune:
+            for label in self._facts.removed:
+                yield (
+                    f"{label} is no longer configured, and still stands: `refresher destroy"
+                    f" {label}` drops it, and so does `prune: true`"
+                )
+
+
+def _indexes(subject: Subject, *, prune: bool) -> Iterator[Step]:
+    desired, standing = subject.desired, subject.standing
+    assert desired is not None  # noqa: S101 - the caller made sure
+    stand = standing.indexes if standing else {}
+    known = set(stand.values())
+    for name, index in desired.indexes.items():
+        if index in known:
+            continue
+        known.add(index)
+        replaces = name in stand
+        reason = f"index {name} ({index.body}) is missing"
+        if replaces:
+            reason = f"index {name} is {stand[name].body}, not {index.body}"
+        yield CreateIndex(
+            views=(subject.label,),
+            name=name,
+            replaces=replaces,
+            why=(reason,),
+            bytes=standing.bytes if standing else 0,
+        )
+    if prune:
+        for name in _extra(subject):
+            yield DropIndex(
+                views=(subject.label,), name=name, why=(f"index {name} is not configured",)
+            )
+
+
+def _extra(subject: Subject) -> list[str]:
+    """Indexes that stand and are not configured."""
+    if subject.standing is None or subject.desired is None or not subject.view.refreshed:
+        return []
+    wanted = set(subject.desired.indexes.values())
+    return [
+        name
+        for name, index in subject.standing.indexes.items()
+        if index not in wanted and name not in subject.desired.indexes
+    ]
+
+
+def _unconfigured_indexes(subject: Subject) -> Iterator[str]:
+    for name in _extra(subject):
+        yield f"{subject.label}: index {name} stands and is not configured; it stays"

@@ -1,0 +1,153 @@
+"""The steps of a plan: what each changes, why, and what it blocks. Pure.
+
+Lock modes and what they conflict with: postgresql.org/docs/current/explicit-locking.html
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """How a view's query changes, in PostgreSQL's own words."""
+
+    view: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    views: tuple[str, ...]
+    """What it is about; a managed view by its name, an unmanaged one by its relation."""
+    why: tuple[str, ...]
+    """Every reason, in words."""
+
+    kind: ClassVar[str]
+    """What it does, in a word."""
+    lock: ClassVar[str | None] = None
+    """The strongest lock it takes on what readers use."""
+    blocks: ClassVar[str] = "nobody"
+    """Whom that keeps waiting, and for how long."""
+
+
+_FOR_AN_INSTANT = "ACCESS EXCLUSIVE"
+_BRIEFLY = "readers, for 0.3 s at most at a time; it gives way and tries again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename(_Step):
+    """Give a relation, and what is recorded of its view, another name."""
+
+    kind: ClassVar[str] = "rename"
+    lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    blocks: ClassVar[str] = _BRIEFLY
+    before: str
+    """The view's former name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create(_Step):
+    """Create a view that is missing; one with contents is empty yet."""
+
+    kind: ClassVar[str] = "create"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace(_Step):
+    """Give a plain view another query; its OID and all that depends on it stay."""
+
+    kind: ClassVar[str] = "replace"
+    lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    blocks: ClassVar[str] = _BRIEFLY
+    diffs: tuple[Diff, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap(_Step):
+    """Build views beside those that stand, and exchange them in one short transaction."""
+
+    kind: ClassVar[str] = "swap"
+    lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    blocks: ClassVar[str] = _BRIEFLY
+    beside: tuple[str, ...]
+    """Built beside; each after those it reads."""
+    repointed: tuple[str, ...]
+    """Plain views that stay, and are made to read what comes; each after those it reads."""
+    dropped: tuple[str, ...] = ()
+    """What would not work with what comes and may be dropped."""
+    diffs: tuple[Diff, ...] = ()
+    rows: int | None = None
+    """Rows to compute, as the planner knows what stands; None if it does not."""
+    bytes: int = 0
+    """What stands and is built anew takes, with its indexes: as much is needed once more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Populate(_Step):
+    """Fill a view for the first time."""
+
+    kind: ClassVar[str] = "populate"
+    lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    blocks: ClassVar[str] = "nobody: there is nothing to read yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateIndex(_Step):
+    """Create an index while readers and refreshes go on... until it is done."""
+
+    kind: ClassVar[str] = "index"
+    lock: ClassVar[str | None] = "SHARE UPDATE EXCLUSIVE"
+    blocks: ClassVar[str] = "refreshes of this view, while it is built"
+    name: str
+    replaces: bool = False
+    """Whether another one has that name, which is dropped when this one stands."""
+    bytes: int = 0
+    """The size of what is indexed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropIndex(_Step):
+    """Drop an index that is not configured."""
+
+    kind: ClassVar[str] = "drop index"
+    lock: ClassVar[str | None] = "SHARE UPDATE EXCLUSIVE"
+    blocks: ClassVar[str] = "refreshes of this view, for an instant"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alter(_Step):
+    """Set owner, grants, comment or options."""
+
+    kind: ClassVar[str] = "alter"
+    lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    blocks: ClassVar[str] = _BRIEFLY
+    aspects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh(_Step):
+    """Refresh a view whose contents are older than the definition of what it reads."""
+
+    kind: ClassVar[str] = "refresh"
+    lock: ClassVar[str | None] = "EXCLUSIVE"
+    blocks: ClassVar[str] = "nobody, if it has a unique key"
+    rows: int | None = None
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop(_Step):
+    """Drop a view that is no longer configured."""
+
+    kind: ClassVar[str] = "drop"
+    lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    blocks: ClassVar[str] = _BRIEFLY
+    relation_kind: str
+    bytes: int = 0
+
+
+Step: TypeAlias = (
+    Rename | Create | Replace | Swap | Populate | CreateIndex | DropIndex | Alter | Refresh | Drop
+)
