@@ -23,6 +23,7 @@ _COMMANDS = {
     "apply": "Create what is missing: views, first contents, indexes, grants.",
     "run": "Run the daemon: refresh on schedule and serve metrics.",
     "run-now": "Refresh views now and say how it went.",
+    "doctor": "Say what keeps refresher from working, and the SQL that cures it.",
     "status": "Show how fresh every view is.",
     "history": "Show a view's last runs.",
     "pause": "Hold a view's schedule for a while.",

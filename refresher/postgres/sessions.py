@@ -19,10 +19,9 @@ from refresher.errors import UnreachableError
 from refresher.postgres import identifiers
 from refresher.postgres.failures import describe
 from refresher.postgres.queries import load_queries
+from refresher.postgres.versions import OLDEST_MAJOR
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
-
-OLDEST_MAJOR = 14
 
 _QUERIES = load_queries("refresher.postgres", "sessions.sql")
 _CONNECT_SECONDS = 5
@@ -55,6 +54,30 @@ def connect(endpoint: Endpoint, *, application: str = "refresher") -> Connection
         UnreachableError: no server answers, it refuses us, it is too old, or it is a read-only
             replica. The message never holds a secret.
     """
+    connection = _open(endpoint, application)
+    connection.read_only = False
+    try:
+        _require_usable(endpoint, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_look(endpoint: Endpoint, *, application: str = "refresher") -> Connection:
+    """Open a connection whose transactions can't write, to whatever server lets us in.
+
+    A read-only replica is one, and so is a server too old to work with.
+
+    Raises:
+        UnreachableError: no server answers, or it refuses us. The message never holds a secret.
+    """
+    connection = _open(endpoint, application)
+    connection.read_only = True
+    return connection
+
+
+def _open(endpoint: Endpoint, application: str) -> Connection:
     # psycopg reads no other style of times, and only the environment can ask libpq for one.
     os.environ["PGDATESTYLE"] = "ISO"
     try:
@@ -77,12 +100,6 @@ def connect(endpoint: Endpoint, *, application: str = "refresher") -> Connection
     # What `transaction()` begins with, so that no default of the role or the database applies:
     # under REPEATABLE READ whoever waits for a lock goes on with what stood before the wait.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-    connection.read_only = False
-    try:
-        _require_usable(endpoint, connection)
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 

@@ -1,0 +1,1 @@
+"""What keeps refresher from working in a database, and what cures it."""

@@ -1,0 +1,111 @@
+"""What is found about the server and the way to it. Pure."""
+
+from collections.abc import Iterator
+
+from refresher.doctor.model import Facts, Finding, Severity
+from refresher.names import quoted
+from refresher.postgres.versions import NEWEST_MAJOR, OLDEST_MAJOR
+
+_CLOCK_SECONDS = 2.0
+"""The daemon looks every two seconds for what is due: less than that makes no difference."""
+
+
+def judge_server(facts: Facts) -> Iterator[Finding]:
+    """Its version, its part in a cluster, the pooler before it, the role, the clock."""
+    yield from _judge_version(facts)
+    yield from _judge_writing(facts)
+    yield from _judge_role(facts)
+    yield from _judge_way(facts)
+
+
+def _judge_version(facts: Facts) -> Iterator[Finding]:
+    server = facts.server
+    if server.major < OLDEST_MAJOR:
+        yield Finding(
+            severity=Severity.ERROR,
+            topic="version",
+            message=f"the server is PostgreSQL {server.version}",
+            why=f"refresher needs PostgreSQL {OLDEST_MAJOR} or newer, and refuses this one.",
+            cure="upgrade the server",
+        )
+    elif server.major > NEWEST_MAJOR:
+        yield Finding(
+            severity=Severity.NOTE,
+            topic="version",
+            message=f"the server is PostgreSQL {server.version}",
+            why=f"This release of refresher was tested on {OLDEST_MAJOR} to {NEWEST_MAJOR}.",
+            cure="see whether there is a newer refresher",
+        )
+
+
+def _judge_writing(facts: Facts) -> Iterator[Finding]:
+    server = facts.server
+    if server.replica:
+        yield Finding(
+            severity=Severity.ERROR,
+            topic="replica",
+            message="the server is a read-only replica",
+            why="Nothing can be refreshed on it; what the primary refreshes appears here, too.",
+            cure="point conninfo at the primary (several hosts: add"
+            " target_session_attrs=read-write)",
+        )
+    default = facts.settings.get("default_transaction_read_only")
+    if default is not None and default.value == "on":
+        yield Finding(
+            severity=Severity.ERROR,
+            topic="read_only",
+            message=f"transactions of {server.role} are read-only unless they say otherwise",
+            why="refresher refuses to work where somebody asked for nothing to be written.",
+            sql=(set_for_role(facts, "default_transaction_read_only", "off"),),
+        )
+
+
+def _judge_role(facts: Facts) -> Iterator[Finding]:
+    server = facts.server
+    if server.superuser:
+        yield Finding(
+            severity=Severity.NOTE,
+            topic="superuser",
+            message=f"refresher connects as {server.role}, a superuser",
+            why="It needs to be none; whoever gets hold of its password is one.",
+            cure="`refresher doctor --sql` prints a role that may do no more than it must",
+        )
+
+
+def _judge_way(facts: Facts) -> Iterator[Finding]:
+    if facts.server.pooled:
+        yield Finding(
+            severity=Severity.NOTE,
+            topic="pooler",
+            message="a pooler in transaction mode is between refresher and the server",
+            why="That works. A refresh holds one of its server connections until it ends, and"
+            " the host of a daemon that died is noticed when the pooler notices.",
+            cure="let its pool hold max_parallel + 2 connections for each daemon, and its"
+            " query_timeout be longer than any refresh",
+        )
+    if facts.watches_clients is False:
+        yield Finding(
+            severity=Severity.NOTE,
+            topic="disconnects",
+            message="the server can't notice that a client vanished while it works for it",
+            why="client_connection_check_interval does not work on its platform: the locks of a"
+            " daemon that died are held until what it ran ends.",
+            cure="keep timeouts.statement short",
+        )
+    offset = facts.clock_offset
+    if offset is not None and abs(offset) > _CLOCK_SECONDS:
+        way = "ahead of" if offset > 0 else "behind"
+        yield Finding(
+            severity=Severity.WARNING,
+            topic="clock",
+            message=f"the database's clock is {abs(offset):,.1f} s {way} this machine's",
+            why="What is due goes by the database's clock. This machine wakes up for it at the"
+            " wrong moment, and a Prometheus here is wrong about staleness.",
+            cure="let NTP keep both: `timedatectl status` tells whether it does",
+        )
+
+
+def set_for_role(facts: Facts, name: str, value: str) -> str:
+    """The statement that gives a setting to our role here, whatever others say."""
+    role, database = quoted(facts.server.role), quoted(facts.server.database)
+    return f"ALTER ROLE {role} IN DATABASE {database} SET {name} = {value}"

@@ -1,0 +1,158 @@
+"""What is found about the managed views, what they read, and who reads them. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from refresher.config.model import Kind, View
+from refresher.doctor.judge_sources import judge_sources
+from refresher.doctor.model import Facts, Finding, Severity, Standing
+from refresher.doctor.words import does, listed
+from refresher.names import quoted
+from refresher.postgres.versions import FIRST_WITH_MAINTAIN
+from refresher.runs import Strategy
+
+_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m"}
+
+
+def judge_views(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
+    """Whether they can be created, refreshed and trusted, and whether they tell too much."""
+    yield from _judge_apply(views, facts)
+    standing = facts.standing or ()
+    contents = [each for each in standing if each.kind == "m" and views[each.view].refreshed]
+    yield from _judge_forbidden(facts)
+    yield from _judge_standing(views, standing)
+    yield from _judge_refreshing(views, facts, contents)
+    yield from judge_sources(views, facts, contents)
+    yield from _judge_unmanaged(facts)
+
+
+def _judge_apply(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
+    """What creating and changing views lacks: nothing grave where refresher only refreshes."""
+    creates = any(each.kind is None or each.owned for each in facts.standing or ())
+    severity = Severity.ERROR if creates else Severity.NOTE
+    if facts.lacking:
+        yield Finding(
+            severity=severity,
+            topic="apply",
+            message="refresher can't create or change all of its views",
+            why="`refresher apply` begins with nothing before it can finish."
+            if creates
+            else "Refreshing is another matter: what stands can be refreshed without.",
+            cure="correct the configuration, or have somebody run",
+            sql=facts.lacking,
+        )
+    if facts.keeps_temporary is False and views:
+        role = quoted(facts.server.role)
+        yield Finding(
+            severity=severity,
+            topic="temporary",
+            message=f"{role} may not keep temporary tables",
+            why="Definitions are tried as temporary views, by `refresher validate --database` too.",
+            sql=(f"GRANT TEMPORARY ON DATABASE {quoted(facts.server.database)} TO {role}",),
+        )
+
+
+def _judge_forbidden(facts: Facts) -> Iterator[Finding]:
+    for name, problem in facts.forbidden.items():
+        role = quoted(facts.server.role)
+        yield Finding(
+            severity=Severity.ERROR,
+            topic="sources",
+            message=f"{role} may not create {name}: {problem}",
+            why="`refresher apply` fails, and what the view reads can't be looked at here.",
+            cure=f"GRANT USAGE ON SCHEMA … TO {role}, or to the view's owner, where that is what"
+            " is denied",
+            views=(name,),
+        )
+
+
+def _judge_standing(views: Mapping[str, View], standing: Iterable[Standing]) -> Iterator[Finding]:
+    missing = tuple(each.view for each in standing if each.kind is None)
+    if missing:
+        yield Finding(
+            severity=Severity.NOTE,
+            topic="missing",
+            message=f"{listed(missing)} {does(missing, 'does', 'do')} not exist yet",
+            why="Until they stand, nobody can read them.",
+            cure="`refresher apply` creates what is missing",
+            views=missing,
+        )
+    for each in standing:
+        wanted = views[each.view].kind
+        if each.kind is not None and each.kind != _KINDS[wanted]:
+            yield Finding(
+                severity=Severity.ERROR,
+                topic="kind",
+                message=f"{each.relation} is no {wanted.value.replace('_', ' ')}",
+                why="Something else has the name that the configuration gives to a view.",
+                cure="rename one of them",
+                views=(each.view,),
+            )
+    empty = tuple(each.view for each in standing if each.kind == "m" and not each.populated)
+    if empty:
+        yield Finding(
+            severity=Severity.WARNING,
+            topic="unpopulated",
+            message=f"{listed(empty)} {does(empty, 'was', 'were')} never populated",
+            why="Whoever reads an unpopulated materialized view gets an error.",
+            cure=f"`refresher run-now {' '.join(empty)}` populates",
+            views=empty,
+        )
+
+
+def _judge_refreshing(
+    views: Mapping[str, View], facts: Facts, contents: Iterable[Standing]
+) -> Iterator[Finding]:
+    role = quoted(facts.server.role)
+    database = quoted(facts.server.database)
+    for each in contents:
+        owner = quoted(each.owner or "")
+        if not each.refreshable:
+            by_membership = facts.server.major < FIRST_WITH_MAINTAIN
+            yield Finding(
+                severity=Severity.ERROR,
+                topic="refresh",
+                message=f"{role} may not refresh {each.relation}, which belongs to {owner}",
+                why="Before PostgreSQL 17 only an owner refreshes, or who acts as one."
+                if by_membership
+                else "That takes MAINTAIN, or its owner's rights. SELECT is for counting its rows.",
+                sql=(f"GRANT {owner} TO {role}",)
+                if by_membership
+                else (f"GRANT MAINTAIN, SELECT ON {each.relation} TO {role}",),
+                views=(each.view,),
+            )
+        elif not each.readable:
+            yield Finding(
+                severity=Severity.ERROR,
+                topic="refresh",
+                message=f"{role} may not read {each.relation}",
+                why="A refresh ends with counting its rows and running its checks.",
+                sql=(f"GRANT SELECT ON {each.relation} TO {role}",),
+                views=(each.view,),
+            )
+    owners: dict[str, list[str]] = {}
+    for each in contents:
+        full = views[each.view].strategy is Strategy.FULL
+        if not each.owner_keeps_temporary and not full:
+            owners.setdefault(each.owner or "", []).append(each.view)
+    for name, theirs in owners.items():
+        yield Finding(
+            severity=Severity.ERROR,
+            topic="temporary",
+            message=f"{quoted(name)} may not keep temporary tables",
+            why=f"It owns {listed(theirs)}: REFRESH CONCURRENTLY keeps what differs in one of"
+            " its owner's.",
+            sql=(f"GRANT TEMPORARY ON DATABASE {database} TO {quoted(name)}",),
+            views=tuple(theirs),
+        )
+
+
+def _judge_unmanaged(facts: Facts) -> Iterator[Finding]:
+    if facts.unmanaged:
+        yield Finding(
+            severity=Severity.NOTE,
+            topic="unmanaged",
+            message="materialized views that refresher does not manage:"
+            f" {listed(map(str, facts.unmanaged))}",
+            why="How old their contents are it can't say, nor so of views that read them.",
+            cure="add them to the views, or leave them to whoever refreshes them",
+        )
