@@ -112,31 +112,12 @@ SELECT
     pg_stat_get_xact_tuples_inserted(%(relation)s) AS inserted,
     pg_stat_get_xact_tuples_updated(%(relation)s) AS updated,
     pg_stat_get_xact_tuples_deleted(%(relation)s) AS deleted,
-    -- What the last refresh wrote may not have been counted yet. After a minute it has, and after
-    -- a reset or a restart nothing is left to be counted: then the counters are as they are.
-    greatest(
-        counted.rows,
-        CASE
-            WHEN coalesce(last.finished_at, own.as_of) > greatest(
-                clock_timestamp() - interval '1 minute',
-                pg_stat_get_db_stat_reset_time(
-                    (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
-                ),
-                pg_postmaster_start_time()
-            )
-            THEN own.rows_written
-        END
-    ) AS rows_written
+    pg_stat_get_tuples_inserted(%(relation)s)
+        + pg_stat_get_tuples_updated(%(relation)s)
+        + pg_stat_get_tuples_deleted(%(relation)s) AS rows_written
 FROM taken
 LEFT JOIN refresher.state AS own
     ON own.view = taken.view AND own.relation = %(relation)s AND %(populated)s
-LEFT JOIN refresher.run AS last ON last.id = own.run
-CROSS JOIN (
-    SELECT
-        pg_stat_get_tuples_inserted(%(relation)s)
-        + pg_stat_get_tuples_updated(%(relation)s)
-        + pg_stat_get_tuples_deleted(%(relation)s) AS rows
-) AS counted
 
 -- name: finish_run
 -- description: Step 7: the new state, the run's record, the counters and the notice, as one.
@@ -204,6 +185,15 @@ SELECT
         'refresher', json_build_object('view', ended.view, 'as_of', ended.as_of)::text
     )::text AS notified
 FROM ended
+
+-- name: count_at_once
+-- description: Rows that a session wrote are counted when it finds time, on PostgreSQL 14.
+SELECT
+
+-- name: count_at_once
+-- description: Have the rows that this transaction wrote counted when it is committed.
+-- from: 15
+SELECT pg_stat_force_next_flush()
 
 -- name: end_run
 -- description: Record a failure in a transaction of its own; of several who try, one does.

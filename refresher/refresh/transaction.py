@@ -17,7 +17,7 @@ from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener, RunStarted
 from refresher.postgres import identifiers
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection, local_settings
+from refresher.postgres.sessions import Connection, local_settings, major
 from refresher.refresh import concurrent, full
 from refresher.refresh.choose import Choice
 from refresher.refresh.session import Session
@@ -205,6 +205,7 @@ class Transaction:
             message = "the record of this run vanished while it ran"
             raise RefreshError(message, reason=FailureReason.LOST)
         del row["notified"]
+        connection.execute(_QUERIES.on("count_at_once", major(connection)))
         return Run.from_row(row)
 
     def _stop_if_cancelled(self) -> None:

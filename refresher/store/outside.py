@@ -14,8 +14,9 @@ from refresher.store.traces import Trace, refreshed_outside
 _QUERIES = load_queries("refresher.store", "outside.sql")
 
 _COUNTS_IN_TIME = 15
-"""Up to PostgreSQL 14 a session that sits idle keeps its last counts to itself; from 15 on it has
-told them after a minute at the latest (PGSTAT_MAX_INTERVAL in its pgstat.c)."""
+"""Up to PostgreSQL 14 an idle session keeps its last counts to itself. From 15 on refresher has its
+own told at once, and others' are after a minute at the latest (PGSTAT_MAX_INTERVAL in its
+pgstat.c)."""
 
 
 def see_refreshed_outside(connection: Connection, views: Mapping[str, View]) -> tuple[str, ...]:
