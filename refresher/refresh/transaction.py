@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from refresher.catalog.introspection import storage_files
 from refresher.catalog.model import Target
 from refresher.checks.contents import check_contents
+from refresher.config.model import Timeouts
 from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener, RunStarted
 from refresher.postgres import identifiers
@@ -101,19 +102,8 @@ class Transaction:
         return time.monotonic() - self.began >= self.task.view.timeouts.statement.total_seconds()
 
     def _begin(self, connection: Connection) -> None:
-        """Step 2. One message to the server, in which nothing takes a snapshot."""
-        timeouts = self.task.view.timeouts
-        lockable = [source.relation for source in self.target.sources if source.lockable]
-        locks = _LOCK.format(sources=sql.SQL(", ").join(map(identifiers.relation, lockable)))
-        begin = _BEGIN.format(
-            settings=local_settings(
-                self.session.settings,
-                statement=timeouts.statement,
-                lock=timeouts.lock,
-                checks_client=self.session.checks_client,
-            ),
-            locks=locks if lockable else sql.SQL(""),
-        )
+        """Step 2."""
+        begin = begin_statement(self.session, self.task.view.timeouts, self.target)
         self.began = time.monotonic()
         try:
             connection.execute(begin)
@@ -211,6 +201,19 @@ class Transaction:
     def _stop_if_cancelled(self) -> None:
         if self.cancelled.is_set():
             raise CancelledError
+
+
+def begin_statement(session: Session, timeouts: Timeouts, target: Target) -> sql.Composed:
+    """Step 2: one message to the server, in which nothing takes a snapshot."""
+    lockable = [source.relation for source in target.sources if source.lockable]
+    locks = _LOCK.format(sources=sql.SQL(", ").join(map(identifiers.relation, lockable)))
+    settings = local_settings(
+        session.settings,
+        statement=timeouts.statement,
+        lock=timeouts.lock,
+        checks_client=session.checks_client,
+    )
+    return _BEGIN.format(settings=settings, locks=locks if lockable else sql.SQL(""))
 
 
 def _discharged(task: Task, facts: dict[str, Any]) -> bool:
