@@ -91,10 +91,10 @@ def resolve_view(
     spot: Spot,
     faults: Faults,
 ) -> View:
-    """A view with everything it takes from `defaults`; a plain view takes owner and grants only."""
+    """A view with everything it takes from `defaults`, which is not all of it for a plain view."""
     own = resolve_shared(section, spot, faults)
     if section.kind is Kind.VIEW:
-        defaults = _only_access(defaults)
+        defaults = _for_plain_views(defaults)
     return View(
         name=name,
         database=database,
@@ -140,13 +140,16 @@ def _given(section: Section) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _only_access(shared: Shared) -> Shared:
-    access = Shared()
+def _for_plain_views(shared: Shared) -> Shared:
+    """All but what is about refreshing; their checks have timeouts, too."""
+    kept = Shared()
     if "owner" in shared:
-        access["owner"] = shared["owner"]
+        kept["owner"] = shared["owner"]
     if "grants" in shared:
-        access["grants"] = shared["grants"]
-    return access
+        kept["grants"] = shared["grants"]
+    if "timeouts" in shared:
+        kept["timeouts"] = shared["timeouts"]
+    return kept
 
 
 def _schedule(section: ScheduleSection | str, spot: Spot, faults: Faults) -> Schedule:
@@ -179,9 +182,13 @@ def _retry(retry: Retry, spot: Spot, faults: Faults) -> Retry:
 
 
 def _checks(section: ChecksSection) -> Checks:
-    return Checks(
-        min_rows=section.min_rows, max_shrink=section.max_shrink, assertion=section.assertion
-    )
+    given = _given(section)
+    for name in ("columns", "not_null"):
+        if name in given:
+            given[name] = tuple(given[name])
+    if "unique" in given:
+        given["unique"] = tuple(map(tuple, given["unique"]))
+    return Checks(**given)
 
 
 def _index(section: IndexSection) -> Index:

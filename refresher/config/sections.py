@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from refresher.config.columns import Columns, Keys
 from refresher.config.model import Kind
 from refresher.config.parsing import PASSED_ON
 from refresher.config.values import (
@@ -189,13 +190,31 @@ class IndexSection(Section):
 
 
 class ChecksSection(Section):
-    """Rules new contents must meet; where one is broken the old contents stay."""
+    """Rules on columns and contents; new contents that break one are not shown."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"exact_columns": ["columns"]}}
+    )
+
+    columns: Columns | None = _key("Columns the view must have, each by name or as name: type.")
+    exact_columns: bool | None = _key(
+        "Whether it must have exactly these `columns`, in this order.", default=False
+    )
+    not_null: Names | None = _key("Columns that must have a value in every row.")
+    unique: Keys | None = _key("Keys, each a list of columns no two rows may agree in.")
     min_rows: int | None = _key("The fewest rows the view may have.", ge=0)
     max_shrink: Share | None = _key("The largest share of its rows one refresh may lose.")
     assertion: Query | None = Field(
         default=None, alias="assert", description="A query that returns true: one row, one boolean."
     )
+    every: Interval | None = _key("How often the checks of a plain view are judged.", "15m")
+
+    @model_validator(mode="after")
+    def _has_exact_columns(self) -> Self:
+        if self.exact_columns is not None and self.columns is None:
+            problem = "has exact_columns without columns; list them"
+            raise refusal(problem)
+        return self
 
 
 class TimeoutsSection(Section):
@@ -249,7 +268,7 @@ class OwnSection(Section):
     )
     key: Names | None = _key("The columns that identify a row: unique and never null.")
     indexes: list[IndexSection] | None = _key("Indexes besides that of the key.")
-    checks: ChecksSection | None = _key("Rules new contents must meet before they are shown.")
+    checks: ChecksSection | None = _key("Rules its columns and contents must meet.")
     comment: str | None = _key("The relation's comment in PostgreSQL.", min_length=1)
     options: dict[OptionName, OptionValue] | None = _key(
         "Relation options by name, as in WITH (…), complete: fillfactor, security_barrier."

@@ -14,9 +14,7 @@ from refresher.config.resolve import Shared, resolve_view
 from refresher.config.sections import ViewSection
 from refresher.config.validation import read_section
 
-_ONLY_REFRESHED = (
-    *("key", "indexes", "strategy", "allow_blocking", "schedule", "timeouts", "retry", "checks"),
-)
+_ONLY_REFRESHED = ("key", "indexes", "strategy", "allow_blocking", "schedule", "retry")
 """Keys that mean nothing for a plain view."""
 
 
@@ -38,6 +36,7 @@ class ViewReader:
             return None
         section = read_section(ViewSection, spot, self.faults)
         _refuse_refreshing(spot, self.faults)
+        _refuse_checks(spot, self.faults)
         query = self._read_query(name, spot)
         database = self._database(section, spot) if section else None
         if section is None or query is None or database is None:
@@ -111,6 +110,24 @@ def _refuse_refreshing(spot: Spot, faults: Faults) -> None:
             where = spot.below((key,))
             problem = "a plain view has nothing to refresh; remove it, or use a materialized_view"
             faults.add(where.place(), where.path, problem)
+
+
+def _refuse_checks(spot: Spot, faults: Faults) -> None:
+    """Note what of a view's checks makes no sense for its kind."""
+    match spot.node:
+        case Entries(entries={"kind": Scalar(value=kind), "checks": Entries(entries=checks)}):
+            pass
+        case _:
+            return
+    plain = kind == Kind.VIEW.value
+    key, problem = (
+        ("max_shrink", "a plain view has no earlier contents to compare with; remove it")
+        if plain
+        else ("every", "is for plain views: these checks are judged in every refresh; remove it")
+    )
+    if key in checks:
+        where = spot.below(("checks", key))
+        faults.add(where.place(), where.path, problem)
 
 
 def check_key(name: str, spot: Spot, faults: Faults) -> bool:

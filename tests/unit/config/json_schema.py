@@ -85,6 +85,8 @@ _RULES: dict[str, _Rule] = {
     "maxLength": lambda rule, value, _: not isinstance(value, str) or len(value) <= rule,
     "pattern": lambda rule, value, _: not isinstance(value, str) or bool(re.search(rule, value)),
     "minItems": lambda rule, value, _: not isinstance(value, list) or len(value) >= rule,
+    "maxItems": lambda rule, value, _: not isinstance(value, list) or len(value) <= rule,
+    "maxProperties": lambda rule, value, _: not isinstance(value, dict) or len(value) <= rule,
     "minProperties": lambda rule, value, _: not isinstance(value, dict) or len(value) >= rule,
     "uniqueItems": lambda _, value, __: (
         not isinstance(value, list) or len({repr(item) for item in value}) == len(value)

@@ -121,15 +121,19 @@ def test_one_fault_in_a_schedule(project: Project, schedule: str, problem: str) 
         "strategy: full",
         "allow_blocking: false",
         "schedule: manual",
-        "timeouts: {lock: 1s}",
         "retry: {attempts: 1}",
-        "checks: {}",
     ],
 )
 def test_a_plain_view_refuses_what_is_about_refreshing(project: Project, key: str) -> None:
     name = key.partition(":")[0]
     advice = "a plain view has nothing to refresh; remove it, or use a materialized_view"
     assert project.fault_in_view(key, kind="view") == f".{name}: {advice}"
+
+
+def test_a_plain_view_has_nothing_that_could_shrink(project: Project) -> None:
+    assert project.fault_in_view("checks: {max_shrink: 20%}", kind="view") == (
+        ".checks.max_shrink: a plain view has no earlier contents to compare with; remove it"
+    )
 
 
 @pytest.mark.parametrize(("text", "fault"), messages("databases"))

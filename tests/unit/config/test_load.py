@@ -8,6 +8,7 @@ import pytest
 from refresher.config.model import (
     AfterUpstream,
     Checks,
+    Column,
     Cron,
     Default,
     Every,
@@ -163,13 +164,13 @@ def test_a_view_takes_what_it_does_not_say_from_defaults(everything: Project) ->
     assert view.retry == Retry(attempts=5)
 
 
-def test_a_plain_view_takes_only_owner_and_grants_from_defaults(everything: Project) -> None:
+def test_a_plain_view_takes_nothing_about_refreshing_from_defaults(everything: Project) -> None:
     view = everything.load().views["customer_orders_v"]
     assert (view.owner, view.grants) == ("crm_owner", {"reader": ("select",)})
     assert view.schedule == Manual()
     assert view.max_staleness is Default.DERIVED
     assert (view.strategy, view.allow_blocking) == ("auto", False)
-    assert (view.timeouts, view.retry) == (Timeouts(), Retry())
+    assert (view.timeouts.lock, view.retry) == (timedelta(seconds=1), Retry())
     assert view.query == "-- All orders\nSELECT 1 AS id"
 
 
@@ -245,6 +246,41 @@ def test_schedules(project: Project, written: str, schedule: object) -> None:
 )
 def test_max_shrink_is_a_share(project: Project, written: str, share: float) -> None:
     assert project.view(f"checks: {{max_shrink: {written}}}").checks.max_shrink == share
+
+
+def test_columns_are_names_with_types_or_without(project: Project) -> None:
+    columns = "[id, total: numeric, 'Id': '\"char\"', {since: 'timestamp(3) with time zone'}]"
+    view = project.view(f"checks: {{columns: {columns}, exact_columns: true}}", kind="view")
+    assert view.checks == Checks(
+        columns=(
+            Column("id"),
+            Column("total", "numeric"),
+            Column("Id", '"char"'),
+            Column("since", "timestamp(3) with time zone"),
+        ),
+        exact_columns=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "keys"),
+    [
+        ("[a]", (("a",),)),
+        ("[[a]]", (("a",),)),
+        ("[[a, b]]", (("a", "b"),)),
+        ("[[a], [b], [a, b]]", (("a",), ("b",), ("a", "b"))),
+    ],
+)
+def test_keys_of_one_column_may_do_without_brackets(
+    project: Project, written: str, keys: tuple[tuple[str, ...], ...]
+) -> None:
+    assert project.view(f"checks: {{unique: {written}}}").checks.unique == keys
+
+
+def test_a_plain_view_is_checked_as_often_as_it_says(project: Project) -> None:
+    default = project.view("checks: {not_null: [a]}", kind="view").checks
+    assert (default.not_null, default.every) == (("a",), timedelta(minutes=15))
+    assert project.view("checks: {every: 1m}", kind="view").checks.every == timedelta(minutes=1)
 
 
 def test_a_schedule_of_a_view_replaces_the_default_whole(project: Project) -> None:

@@ -69,6 +69,7 @@ IN_A_VIEW = {
     "ViewSection": "{0}",
     "ScheduleSection": "schedule: {{cron: 0 3 * * *, {0}}}",
     "IndexSection": "indexes: [{{columns: [a], {0}}}]",
+    "ChecksSection": "checks: {{columns: [a], {0}}}",
     "TimeoutsSection": "timeouts: {{{0}}}",
     "RetrySection": "retry: {{{0}}}",
 }
@@ -84,7 +85,9 @@ def test_a_default_written_out_changes_nothing(
         assert project.load().views["v"] == project.view("")
     elif section in IN_A_VIEW:
         place = IN_A_VIEW[section]
-        assert project.view(place.format(written)) == project.view(place.format(""))
+        kind = "view" if section == "ChecksSection" else "materialized_view"
+        told, untold = (project.view(place.format(keys), kind=kind) for keys in (written, ""))
+        assert told == untold
     else:
         project.config(PLACES[section].format(written))
         explicit = project.load()

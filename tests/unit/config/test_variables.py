@@ -98,7 +98,10 @@ def test_a_value_that_postgresql_can_not_hold(project: Project, value: str) -> N
         "checks: {assert: '${S}'}", "indexes: [{expression: '${S};'}]", "grants: {r: ['${S}']}",
         "key: ['${S}', '${S}']", "owner: '${S}${S}${S}${S}${S}${S}${S}${S}${S}${S}'",
         "schedule: {every: '${D}', jitter: '${D}'}", "retry: {backoff: '${D}'}",
-        "allow_blocking: '${S}'",
+        "allow_blocking: '${S}'", "checks: {columns: [{a: '${S}('}]}", "checks: {columns: '${S}'}",
+        "checks: {columns: ['${S}', '${S}']}", "checks: {unique: ['${S}', a]}",
+        "checks: {columns: ['${S}${S}${S}${S}${S}${S}${S}${S}${S}${S}']}",
+        "checks: {exact_columns: '${S}'}",
     ],
 )  # fmt: skip
 def test_no_message_shows_what_a_variable_holds(project: Project, keys: str) -> None:

@@ -102,6 +102,10 @@ def _several(schema: dict[str, Any]) -> str:
             return "texts"
         case {"type": "array"}:
             return f"lists of {_several(schema['items'])}"
+        case {"anyOf": list(choices)}:
+            return " or ".join(map(_several, choices))
+        case {"type": "object"}:
+            return _type(schema).replace("mapping", "mappings", 1)
     return _type(schema)
 
 
