@@ -15,7 +15,7 @@ WITH found AS (
         AS f (view, aspect, message)
 ), looked AS (
     INSERT INTO refresher.look (view, tried_at, looked_at)
-    SELECT w.view, clock_timestamp(), clock_timestamp()
+    SELECT w.view, statement_timestamp(), statement_timestamp()
     FROM unnest(%(views)s::text[]) AS w (view)
     ORDER BY w.view
     ON CONFLICT (view) DO UPDATE SET
@@ -43,7 +43,7 @@ WITH before AS (
     SELECT l.view, l.problem FROM refresher.look AS l WHERE l.view = ANY (%(views)s)
 ), tried AS (
     INSERT INTO refresher.look (view, tried_at, problem)
-    SELECT w.view, clock_timestamp(), %(problem)s
+    SELECT w.view, statement_timestamp(), %(problem)s
     FROM unnest(%(views)s::text[]) AS w (view)
     ORDER BY w.view
     ON CONFLICT (view) DO UPDATE SET tried_at = excluded.tried_at, problem = excluded.problem
