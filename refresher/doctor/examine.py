@@ -14,7 +14,7 @@ import psycopg
 from refresher.config.model import View
 from refresher.definitions.facts import read_facts
 from refresher.definitions.requirements import require_privileges
-from refresher.doctor.model import Facts, Read, Server, Setting, Standing, Store, Usage
+from refresher.doctor.model import Facts, Forbidden, Read, Server, Setting, Standing, Store, Usage
 from refresher.doctor.trial import bounded, tried
 from refresher.errors import CatalogError, UnreachableError
 from refresher.names import RelationName
@@ -63,7 +63,7 @@ class _Wanted:
     """What missing views would read, and those of which nobody can tell."""
 
     reads: tuple[Read, ...] = ()
-    forbidden: Mapping[str, str] = field(default_factory=dict)
+    forbidden: tuple[Forbidden, ...] = ()
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class _Examination:
             store=ask("the store", self._store),
             standing=standing,
             reads=None if reads is None else (*reads, *(wanted.reads if wanted else ())),
-            forbidden=wanted.forbidden if wanted else {},
+            forbidden=wanted.forbidden if wanted else (),
             keeps_temporary=temporary,
             lacking=ask("what `refresher apply` needs", self._lacking),
             unmanaged=ask("views that are not managed", self._unmanaged),
@@ -185,11 +185,12 @@ class _Examination:
         rows = connection.execute(_QUERIES["unmanaged"], self._names())
         return tuple(RelationName(row["schema"], row["name"]) for row in rows)
 
-    def _names(self) -> dict[str, list[str]]:
+    def _names(self) -> dict[str, list[Any]]:
         return {
             "views": list(self.views),
             "schemas": [view.relation.schema for view in self.views.values()],
             "names": [view.relation.name for view in self.views.values()],
+            "owners": [view.owner for view in self.views.values()],
         }
 
 

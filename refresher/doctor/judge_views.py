@@ -18,9 +18,10 @@ def judge_views(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
     yield from _judge_apply(views, facts)
     standing = facts.standing or ()
     contents = [each for each in standing if each.kind == "m" and views[each.view].refreshed]
-    yield from _judge_forbidden(facts)
+    yield from _judge_schemas(facts, standing)
     yield from _judge_standing(views, standing)
-    yield from _judge_refreshing(views, facts, contents)
+    yield from _judge_refreshing(facts, contents)
+    yield from _judge_temporary(views, facts, standing)
     yield from judge_sources(views, facts, contents)
     yield from _judge_unmanaged(facts)
 
@@ -40,7 +41,9 @@ def _judge_apply(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
             cure="correct the configuration, or have somebody run",
             sql=facts.lacking,
         )
-    if facts.keeps_temporary is False and views:
+    # Who acts as an owner has what that has, once it does.
+    inherits = _without_temporary(views, facts.standing or ())
+    if facts.keeps_temporary is False and views and not inherits:
         role = quoted(facts.server.role)
         yield Finding(
             severity=severity,
@@ -51,17 +54,31 @@ def _judge_apply(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _judge_forbidden(facts: Facts) -> Iterator[Finding]:
-    for name, problem in facts.forbidden.items():
-        role = quoted(facts.server.role)
+def _judge_schemas(facts: Facts, standing: Iterable[Standing]) -> Iterator[Finding]:
+    closed: dict[str, list[str]] = {}
+    for each in standing:
+        if not each.reachable:
+            closed.setdefault(each.relation.schema, []).append(each.view)
+    role = quoted(facts.server.role)
+    for schema, theirs in closed.items():
+        yield Finding(
+            severity=Severity.ERROR,
+            topic="schemas",
+            message=f"{role} may not use the schema {quoted(schema)}",
+            why=f"{listed(theirs)} {does(theirs, 'is', 'are')} there, or to be.",
+            sql=(f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {role}",),
+            views=tuple(theirs),
+        )
+    for denied in facts.forbidden:
+        usage = f"GRANT USAGE ON SCHEMA {quoted(denied.schema or '')} TO {role}"
         yield Finding(
             severity=Severity.ERROR,
             topic="sources",
-            message=f"{role} may not create {name}: {problem}",
+            message=f"{role} may not create {denied.view}: {denied.problem}",
             why="`refresher apply` fails, and what the view reads can't be looked at here.",
-            cure=f"GRANT USAGE ON SCHEMA … TO {role}, or to the view's owner, where that is what"
-            " is denied",
-            views=(name,),
+            cure=None if denied.schema else f"grant it to {role}, or to the view's owner",
+            sql=(usage,) if denied.schema else (),
+            views=(denied.view,),
         )
 
 
@@ -99,11 +116,8 @@ def _judge_standing(views: Mapping[str, View], standing: Iterable[Standing]) -> 
         )
 
 
-def _judge_refreshing(
-    views: Mapping[str, View], facts: Facts, contents: Iterable[Standing]
-) -> Iterator[Finding]:
+def _judge_refreshing(facts: Facts, contents: Iterable[Standing]) -> Iterator[Finding]:
     role = quoted(facts.server.role)
-    database = quoted(facts.server.database)
     for each in contents:
         owner = quoted(each.owner or "")
         if not each.refreshable:
@@ -129,21 +143,35 @@ def _judge_refreshing(
                 sql=(f"GRANT SELECT ON {each.relation} TO {role}",),
                 views=(each.view,),
             )
-    owners: dict[str, list[str]] = {}
-    for each in contents:
-        full = views[each.view].strategy is Strategy.FULL
-        if not each.owner_keeps_temporary and not full:
-            owners.setdefault(each.owner or "", []).append(each.view)
-    for name, theirs in owners.items():
+
+
+def _judge_temporary(
+    views: Mapping[str, View], facts: Facts, standing: Iterable[Standing]
+) -> Iterator[Finding]:
+    database = quoted(facts.server.database)
+    for name, theirs in _without_temporary(views, standing).items():
         yield Finding(
             severity=Severity.ERROR,
             topic="temporary",
             message=f"{quoted(name)} may not keep temporary tables",
-            why=f"It owns {listed(theirs)}: REFRESH CONCURRENTLY keeps what differs in one of"
-            " its owner's.",
+            why=f"It owns {listed(theirs)}, or will: REFRESH CONCURRENTLY keeps what differs in a"
+            " temporary table of the owner's.",
             sql=(f"GRANT TEMPORARY ON DATABASE {database} TO {quoted(name)}",),
             views=tuple(theirs),
         )
+
+
+def _without_temporary(
+    views: Mapping[str, View], standing: Iterable[Standing]
+) -> dict[str, list[str]]:
+    """The owners that need TEMPORARY and lack it, and what they own."""
+    owners: dict[str, list[str]] = {}
+    for each in standing:
+        view = views[each.view]
+        concurrent = view.refreshed and view.strategy is not Strategy.FULL
+        if concurrent and each.owner is not None and not each.owner_keeps_temporary:
+            owners.setdefault(each.owner, []).append(each.view)
+    return owners
 
 
 def _judge_unmanaged(facts: Facts) -> Iterator[Finding]:

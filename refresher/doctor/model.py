@@ -131,13 +131,16 @@ class Standing:
     """`pg_class.relkind`; None where nothing stands."""
     populated: bool
     owner: str | None
+    """Whom it belongs; where nothing stands, whom the configuration gives it."""
     owned: bool
     """Whether we act as its owner."""
     refreshable: bool
     """Whether we may refresh it: as its owner, or with PostgreSQL 17's MAINTAIN."""
     readable: bool
+    reachable: bool
+    """Whether we may use its schema, if there is one."""
     owner_keeps_temporary: bool
-    """Whether its owner has TEMPORARY on the database."""
+    """Whether its owner, if known, has TEMPORARY on the database."""
     readers: tuple[str, ...]
     """Who of `public`, `anon` and `authenticated` was granted SELECT on it."""
     index_bytes: int
@@ -169,6 +172,17 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forbidden:
+    """Why we could not create a view that is missing."""
+
+    view: str
+    problem: str
+    """What PostgreSQL said."""
+    schema: str | None
+    """The schema that we may not use, where that is it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything known of a database. What could not be read is None, and `unread` says why."""
 
@@ -182,8 +196,8 @@ class Facts:
     store: Store | None = None
     standing: tuple[Standing, ...] | None = None
     reads: tuple[Read, ...] | None = None
-    forbidden: Mapping[str, str] = field(default_factory=dict)
-    """Missing views that we could not create, and what PostgreSQL said of what they read."""
+    forbidden: tuple[Forbidden, ...] = ()
+    """Missing views of which nobody can tell what they would read."""
     keeps_temporary: bool | None = None
     """Whether we have TEMPORARY on the database."""
     lacking: tuple[str, ...] | None = None

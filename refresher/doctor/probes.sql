@@ -93,14 +93,15 @@ SELECT
     c.oid,
     c.relkind::text AS kind,
     coalesce(c.relispopulated, false) AS populated,
-    pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+    coalesce(pg_catalog.pg_get_userbyid(c.relowner)::text, w.owner) AS owner,
     coalesce(pg_catalog.pg_has_role(c.relowner, 'USAGE'), false) AS owned,
     coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT'), false) AS readable,
+    n.oid IS NULL OR pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS reachable,
     coalesce(
         pg_catalog.has_database_privilege(
-            c.relowner, pg_catalog.current_database(), 'TEMPORARY'
+            coalesce(c.relowner, r.oid), pg_catalog.current_database(), 'TEMPORARY'
         ),
-        false
+        true
     ) AS owner_keeps_temporary,
     ARRAY(
         SELECT DISTINCT g.name
@@ -123,12 +124,11 @@ SELECT
         ),
         0
     ) AS index_bytes
-FROM unnest(%(views)s::text[], %(schemas)s::text[], %(names)s::text[])
-    WITH ORDINALITY AS w (view, schema, name, position)
-LEFT JOIN (
-    pg_catalog.pg_class AS c
-    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-) ON n.nspname = w.schema AND c.relname = w.name
+FROM unnest(%(views)s::text[], %(schemas)s::text[], %(names)s::text[], %(owners)s::text[])
+    WITH ORDINALITY AS w (view, schema, name, owner, position)
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
+LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name
+LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = w.owner
 ORDER BY w.position
 
 -- name: refreshable

@@ -255,6 +255,6 @@ def _settings(site: Site) -> Part:
     if site.major >= _FIRST_WITH_TRANSACTION_TIMEOUT:
         names.append("transaction_timeout")
     return Part(
-        ("Refreshes have limits of their own; these would cut them, whoever set them.",),
+        ("Refreshes have their own limit, timeouts.statement; these would cut them short.",),
         tuple(f"ALTER ROLE {role} SET {name} = 0" for name in names),
     )

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from refresher.config.model import View
 from refresher.definitions.statements import execute_one
+from refresher.doctor.model import Forbidden
 from refresher.postgres.failures import describe
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, hide_store, local_settings
@@ -38,8 +39,8 @@ class Trial:
 
     oids: Mapping[str, int]
     """Of the temporary views; one that PostgreSQL did not accept has none."""
-    forbidden: Mapping[str, str]
-    """What it said of those that this role may not create."""
+    forbidden: tuple[Forbidden, ...]
+    """Those that this role may not create."""
 
 
 @contextmanager
@@ -73,12 +74,17 @@ def tried(connection: Connection, views: Mapping[str, View]) -> Iterator[Trial]:
                 for name, view in views.items()
                 if name not in refused
             },
-            forbidden={
-                name: describe(error)
+            forbidden=tuple(
+                _explained(connection, name, describe(error))
                 for name, error in refused.items()
                 if isinstance(error, psycopg.errors.InsufficientPrivilege)
-            },
+            ),
         )
+
+
+def _explained(connection: Connection, view: str, problem: str) -> Forbidden:
+    row = connection.execute(_QUERIES["closed_schema"], {"message": problem}).fetchone()
+    return Forbidden(view=view, problem=problem, schema=row["name"] if row else None)
 
 
 def _try_one(connection: Connection, view: View) -> psycopg.Error | None:
