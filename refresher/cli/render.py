@@ -16,6 +16,8 @@ from refresher.config.faults import printable
 from refresher.durations import format_duration
 from refresher.errors import RefresherError
 
+_NEXT_UNIT = 1024
+
 
 def prepare_streams() -> None:
     """Make sure that whatever is to be shown can be written, whoever started us and how."""
@@ -78,6 +80,16 @@ def length(duration: timedelta | float | None) -> str:
 def count(number: int, noun: str) -> str:
     """A number of things: `1 view`, `1,234 views`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """A number of bytes in the units `pg_size_pretty` uses: `3.4 MB`, 1 kB being 1024 bytes."""
+    amount = float(number)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < _NEXT_UNIT:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= _NEXT_UNIT
+    return f"{amount:.1f} TB"
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -50,3 +50,18 @@ def test_lengths_and_counts_are_for_people() -> None:
     assert render.length(None) == ""
     assert render.count(1, "view") == "1 view"
     assert render.count(15_549, "row") == "15,549 rows"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 kB"),
+        (3_565_158, "3.4 MB"),
+        (5 << 30, "5.0 GB"),
+        (3 << 50, "3072.0 TB"),
+    ],
+)
+def test_sizes_are_in_the_units_of_postgresql(number: int, shown: str) -> None:
+    assert render.size(number) == shown
