@@ -27,23 +27,22 @@ def chosen_road() -> Road:
     return Road(os.environ.get(VARIABLE, Road.DIRECT))
 
 
-# What docs/privileges.md says, and nothing that PostgreSQL grants everybody by itself.
-_LEAST = """
+# Nothing that PostgreSQL grants everybody by itself; and, for sources that are made later, what
+# docs/privileges.md says of those.
+_NOTHING = """
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {database} TO {role};
-GRANT USAGE, CREATE ON SCHEMA public TO {role};
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role};
 """
+_LATER = "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}"
 
 
-def grant_least(connection: Connection, role: str) -> None:
-    """Let a role do what refresher needs in this database, and nothing else.
+def make_least(connection: Connection, role: str, recipe: str) -> None:
+    """Make a role that can do what refresher needs in this database, and nothing else.
 
-    The sources are tables that this superuser creates from now on.
+    The recipe is what `refresher doctor --sql` prints for a view in `public`. The sources are
+    tables that this superuser creates from now on.
     """
-    connection.execute(
-        sql.SQL(_LEAST).format(
-            database=sql.Identifier(connection.info.dbname), role=sql.Identifier(role)
-        )
-    )
+    database = sql.Identifier(connection.info.dbname)
+    connection.execute(sql.SQL(_NOTHING).format(database=database))
+    connection.execute(recipe.encode())
+    connection.execute(sql.SQL(_LATER).format(role=sql.Identifier(role)))

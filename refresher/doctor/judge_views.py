@@ -55,20 +55,24 @@ def _judge_apply(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
 
 
 def _judge_schemas(facts: Facts, standing: Iterable[Standing]) -> Iterator[Finding]:
-    closed: dict[str, list[str]] = {}
+    us = facts.server.role
+    closed: dict[tuple[str, str], list[str]] = {}
     for each in standing:
-        if not each.reachable:
-            closed.setdefault(each.relation.schema, []).append(each.view)
-    role = quoted(facts.server.role)
-    for schema, theirs in closed.items():
+        if not each.owner_reaches and each.owner is not None:
+            closed.setdefault((each.relation.schema, each.owner), []).append(each.view)
+        # Who acts as an owner has what that has, once it does.
+        if not each.reachable and (each.owner_reaches or not each.owned):
+            closed.setdefault((each.relation.schema, us), []).append(each.view)
+    for (schema, role), theirs in closed.items():
         yield Finding(
             severity=Severity.ERROR,
             topic="schemas",
-            message=f"{role} may not use the schema {quoted(schema)}",
+            message=f"{quoted(role)} may not use the schema {quoted(schema)}",
             why=f"{listed(theirs)} {does(theirs, 'is', 'are')} there, or to be.",
-            sql=(f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {role}",),
+            sql=(f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)}",),
             views=tuple(theirs),
         )
+    role = quoted(us)
     for denied in facts.forbidden:
         usage = f"GRANT USAGE ON SCHEMA {quoted(denied.schema or '')} TO {role}"
         yield Finding(

@@ -139,6 +139,8 @@ class Standing:
     readable: bool
     reachable: bool
     """Whether we may use its schema, if there is one."""
+    owner_reaches: bool
+    """Whether its owner, if known, may use that schema."""
     owner_keeps_temporary: bool
     """Whether its owner, if known, has TEMPORARY on the database."""
     readers: tuple[str, ...]

@@ -94,9 +94,12 @@ SELECT
     c.relkind::text AS kind,
     coalesce(c.relispopulated, false) AS populated,
     coalesce(pg_catalog.pg_get_userbyid(c.relowner)::text, w.owner) AS owner,
-    coalesce(pg_catalog.pg_has_role(c.relowner, 'USAGE'), false) AS owned,
+    coalesce(pg_catalog.pg_has_role(coalesce(c.relowner, r.oid), 'USAGE'), false) AS owned,
     coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT'), false) AS readable,
-    n.oid IS NULL OR pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS reachable,
+    coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE'), true) AS reachable,
+    coalesce(
+        pg_catalog.has_schema_privilege(coalesce(c.relowner, r.oid), n.oid, 'USAGE'), true
+    ) AS owner_reaches,
     coalesce(
         pg_catalog.has_database_privilege(
             coalesce(c.relowner, r.oid), pg_catalog.current_database(), 'TEMPORARY'

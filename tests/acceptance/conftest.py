@@ -1,5 +1,7 @@
+import contextlib
+import io
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_never
 
@@ -10,7 +12,7 @@ from tests import pooler as pgbouncer
 from tests.conftest import Database
 from tests.pooler import PgBouncer
 from tests.project import Project
-from tests.roads import Road, chosen_road, grant_least
+from tests.roads import Road, chosen_road, make_least
 from tests.servers import fast_directory
 
 
@@ -27,9 +29,24 @@ def road() -> Road:
     return chosen_road()
 
 
+def _recipe(folder: Path, database: Database, role: str) -> str:
+    """What the doctor prints for a role that is to work on views in `public`."""
+    folder.mkdir()
+    project = Project(folder, {"DATABASE_URL": database.conninfo})
+    project.configure({"any": {"kind": "view", "query": "SELECT 1 AS id"}})
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert project.call("doctor", "--sql", "--role", role) == 0
+    return printed.getvalue()
+
+
 @pytest.fixture
 def conninfo(
-    request: pytest.FixtureRequest, road: Road, database: Database, make_role: Callable[..., str]
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    road: Road,
+    database: Database,
+    roles: list[str],
 ) -> str:
     """How the program under test connects to the test's own database, which has the store."""
     match road:
@@ -39,10 +56,11 @@ def conninfo(
             before: PgBouncer = request.getfixturevalue("pooler")
             return before.conninfo(database.conninfo)
         case Road.LEAST_PRIVILEGE:
-            role = make_role("refresher")
+            role = f"refresher_{database.name}"
             with database.connect() as connection:
                 connection.execute("DROP SCHEMA refresher CASCADE")
-                grant_least(connection, role)
+                make_least(connection, role, _recipe(tmp_path / "recipe", database, role))
+            roles.append(role)
             with database.connect_as(role) as connection:
                 migrate(connection)
             return database.conninfo_as(role)

@@ -1,4 +1,8 @@
-"""docs/privileges.md, carried out: every grant it names is needed, and no other."""
+"""docs/privileges.md, carried out: every grant it names is needed, and no other.
+
+What the page shows is what `refresher doctor --sql` prints (a unit test compares them), and what is
+left out is what `refresher doctor` finds.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +18,11 @@ from refresher.config.model import Database as DatabaseConfig
 from refresher.config.model import Kind, Secret, View
 from refresher.definitions.apply import apply
 from refresher.definitions.populate import Populator
-from refresher.errors import RefresherError
+from refresher.doctor.examine import examine
+from refresher.doctor.judge import judge
+from refresher.doctor.model import Finding, Severity
+from refresher.doctor.recipe import recipe
+from refresher.errors import RefresherError, UnreachableError
 from refresher.names import RelationName
 from refresher.postgres import sessions
 from refresher.postgres.sessions import Connection
@@ -25,24 +33,24 @@ from refresher.runs import Strategy, Trigger
 from refresher.store.migrate import migrate
 from refresher.store.registry import register
 from refresher.store.state import read_clock
+from tests import recipes
 from tests.conftest import Database
+from tests.pages import DOCS, blocks
 from tests.servers import endpoint_of
 
-_PAGE = Path(__file__).parents[2] / "docs" / "privileges.md"
-_SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-_BLOCK = re.compile(r"```sql\n(.*?)```", re.DOTALL)
 _GRANT = re.compile(r"GRANT (?P<privileges>[A-Z, ]+?)(?P<rest> ON .+)")
 
-_OWN = "The views belong to refresher's role"
-_MEMBER = "The views belong to another role"
-_MAINTAIN = "The views are only to be refreshed"
-_LOOK = "Who may look, and who may act"
+_SITES = {"own": recipes.OWN, "member": recipes.MEMBER, "borrowed": recipes.BORROWED}
 
 
-def _recipe(section: str) -> list[str]:
-    """The statements of a section, each granting one thing; its roles are created elsewhere."""
-    (block,) = _BLOCK.findall(dict(_SECTION.findall(_PAGE.read_text()))[section])
-    statements = [line for line in block.splitlines() if not line.startswith("CREATE ROLE")]
+def _recipe(kind: str) -> list[str]:
+    """The grants for a site, one thing each; its roles are created elsewhere."""
+    statements = [
+        statement
+        for part in recipe(_SITES[kind])
+        for statement in part.statements
+        if not statement.startswith(("CREATE ROLE", "ALTER ROLE"))
+    ]
     return [single for statement in statements for single in _singly(statement)]
 
 
@@ -176,26 +184,55 @@ _OTHERS_VIEW = (
 
 
 def _cases() -> Iterator[Any]:
-    for section in (_OWN, _MEMBER, _MAINTAIN):
-        marks = [pytest.mark.pg(">= 17")] if section == _MAINTAIN else []
-        for left_out in ("nothing", *_recipe(section)):
-            yield pytest.param(section, left_out, marks=marks, id=f"{section}-{left_out}")
+    for kind in _SITES:
+        marks = [pytest.mark.pg(">= 17")] if kind == "borrowed" else []
+        for left_out in ("nothing", *_recipe(kind)):
+            yield pytest.param(kind, left_out, marks=marks, id=f"{kind}-{left_out}")
 
 
-@pytest.mark.parametrize(("section", "left_out"), list(_cases()))
+@pytest.mark.parametrize(("kind", "left_out"), list(_cases()))
 def test_a_recipe_is_enough_and_every_grant_of_it_is_needed(
-    site: Site, section: str, left_out: str
+    site: Site, kind: str, left_out: str
 ) -> None:
-    if section == _MAINTAIN:
+    if kind == "borrowed":
         site.execute(*_OTHERS_VIEW)
-    site.execute(*(grant for grant in _recipe(section) if grant != left_out))
-    view = _view(owner=site.owner if section == _MEMBER else None)
-    assert _works(site, view, creates=section != _MAINTAIN) is (left_out == "nothing")
+    site.execute(*(grant for grant in _recipe(kind) if grant != left_out))
+    view = _view(owner=site.owner if kind == "member" else None)
+    assert _works(site, view, creates=kind != "borrowed") is (left_out == "nothing")
+
+
+def _faults(site: Site, view: View) -> list[Finding]:
+    """What the doctor finds wrong."""
+    database = DatabaseConfig(alias="crm", conninfo=Secret(""))
+    views = {view.name: view}
+    found = judge(database, views, examine(endpoint_of(site.as_daemon), views))
+    return [finding for finding in found if finding.severity is not Severity.NOTE]
+
+
+@pytest.mark.parametrize(("kind", "left_out"), list(_cases()))
+def test_the_doctor_finds_what_is_left_out_and_its_cure_is_one(
+    site: Site, kind: str, left_out: str
+) -> None:
+    if kind == "borrowed":
+        site.execute(*_OTHERS_VIEW)
+    site.execute(*(grant for grant in _recipe(kind) if grant != left_out))
+    view = _view(owner=site.owner if kind == "member" else None)
+    if left_out.startswith("GRANT CONNECT"):
+        with pytest.raises(UnreachableError):
+            _faults(site, view)
+        return
+    found = _faults(site, view)
+    assert bool(found) is (left_out != "nothing")
+    for finding in found:
+        assert finding.sql
+        site.execute(*finding.sql)
+    assert _faults(site, view) == []
+    assert _works(site, view, creates=kind != "borrowed")
 
 
 def test_create_on_the_database_stands_for_a_schema_that_is_made_before(site: Site) -> None:
-    made, *rest = _recipe(_OWN)
-    assert made == "CREATE SCHEMA refresher AUTHORIZATION refresher_daemon;"
+    made, *rest = _recipe("own")
+    assert made == "CREATE SCHEMA refresher AUTHORIZATION refresher_daemon"
     site.execute("GRANT CREATE ON DATABASE crm TO refresher_daemon", *rest)
     assert _works(site, _view(), creates=True)
 
@@ -203,18 +240,21 @@ def test_create_on_the_database_stands_for_a_schema_that_is_made_before(site: Si
 @pytest.mark.pg(">= 16")
 def test_who_creates_nothing_need_not_be_able_to_become_the_owner(site: Site) -> None:
     site.execute(*_OTHERS_VIEW)
-    membership = "GRANT crm_owner TO refresher_daemon;"
+    membership = "GRANT crm_owner TO refresher_daemon"
     narrowed = "GRANT crm_owner TO refresher_daemon WITH INHERIT TRUE, SET FALSE"
-    recipe = [narrowed if grant == membership else grant for grant in _recipe(_MEMBER)]
-    assert narrowed in recipe
-    site.execute(*recipe)
+    grants = [narrowed if grant == membership else grant for grant in _recipe("member")]
+    assert narrowed in grants
+    site.execute(*grants)
     assert _works(site, _view(site.owner), creates=False)
 
 
 def test_an_application_may_ask_how_fresh_views_are_and_nothing_else(site: Site) -> None:
-    site.execute(*_recipe(_OWN))
+    site.execute(*_recipe("own"))
     assert _works(site, _view(), creates=True)
-    site.execute("GRANT CONNECT ON DATABASE crm TO dashboard", *_recipe(_LOOK))
+    *_, look = blocks(DOCS / "privileges.md", "sql")
+    looks = look.text.splitlines()
+    assert len(looks) == 2
+    site.execute("GRANT CONNECT ON DATABASE crm TO dashboard", *looks)
     with sessions.connect(endpoint_of(site.as_dashboard)) as connection:
         (row,) = connection.execute("SELECT view, state FROM refresher.freshness").fetchall()
         assert row == {"view": "customer_sources", "state": "fresh"}
