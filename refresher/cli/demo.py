@@ -5,17 +5,8 @@ from pathlib import Path
 
 import click
 
-from refresher.cli.parameters import Command, json_option
+from refresher.cli.parameters import Command, hide_url, json_option
 from refresher.cli.render import print_json
-
-
-def _hidden(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
-    """Take the URL, which may hold a password, out of the list of processes."""
-    if url is not None:
-        import setproctitle  # noqa: PLC0415 - nothing else needs it
-
-        setproctitle.setproctitle("refresher demo")
-    return url
 
 
 @click.command(
@@ -39,7 +30,7 @@ def _hidden(_: click.Context, __: click.Parameter, url: str | None) -> str | Non
 @click.option(
     "--database-url",
     is_eager=True,
-    callback=_hidden,
+    callback=hide_url,
     metavar="URL",
     help="Use this server instead of a private one. The demo makes a database and two roles of its"
     " own there, touches nothing else, and removes them when it ends.",

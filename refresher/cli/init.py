@@ -6,8 +6,8 @@ import click
 
 from refresher.cli import render
 from refresher.cli.parameters import Command, json_option
+from refresher.cli.writing import write_new
 from refresher.config.starter import STARTER_QUERY_FILE, starter_query, starter_text
-from refresher.errors import ConfigError, RefresherError
 
 _CONFIG_FILE = "config.yaml"
 
@@ -31,11 +31,7 @@ def command(directory: Path, *, as_json: bool) -> None:
         directory / _CONFIG_FILE: starter_text(),
         directory / STARTER_QUERY_FILE: starter_query(),
     }
-    for path in texts:
-        if path.exists() or path.is_symlink():
-            raise _stands(path)
-    for path, text in texts.items():
-        _write(path, text)
+    write_new(texts)
     if as_json:
         render.print_json({"written": [str(path) for path in texts]})
         return
@@ -45,19 +41,3 @@ def command(directory: Path, *, as_json: bool) -> None:
         "next: set DATABASE_URL to the database, then `refresher validate --database`,"
         " `refresher apply` and `refresher run`"
     )
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise _stands(Path(error.filename or path)) from error
-    except OSError as error:
-        message = f"can't write {path}: {error.strerror}; choose another directory"
-        raise RefresherError(message) from error
-
-
-def _stands(path: Path) -> ConfigError:
-    return ConfigError(f"{path} is there already; remove it, or choose another directory")

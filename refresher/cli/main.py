@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from refresher.errors import RefresherError
 _COMMANDS = {
     "demo": "Replay the incident on a private PostgreSQL, and cure it.",
     "init": "Write a commented config.yaml and an example definition.",
+    "import": "Write configuration and SQL files for views that stand already.",
     "validate": "Check the configuration; with --database also against the server.",
     "apply": "Create what is missing: views, first contents, indexes, grants.",
     "run": "Run the daemon: refresh on schedule and serve metrics.",
@@ -47,7 +49,9 @@ class _LazyGroup(Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"refresher.cli.{cmd_name.replace('-', '_')}")
+        name = cmd_name.replace("-", "_")
+        name += "_" if keyword.iskeyword(name) else ""
+        module = importlib.import_module(f"refresher.cli.{name}")
         command: click.Command = module.command
         return command
 

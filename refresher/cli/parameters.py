@@ -56,6 +56,15 @@ def _choose_config(context: click.Context, _: click.Parameter, path: Path | None
         context.obj = path
 
 
+def hide_url(context: click.Context, _: click.Parameter, url: str | None) -> str | None:
+    """Take a URL, which may hold a password, out of the list of processes."""
+    if url is not None:
+        import setproctitle  # noqa: PLC0415 - nothing else needs it
+
+        setproctitle.setproctitle(f"refresher {context.info_name}")
+    return url
+
+
 config_option = click.option(
     "--config",
     metavar="FILE",

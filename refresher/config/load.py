@@ -38,6 +38,15 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     return config
 
 
+def default_keys(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
+    """The keys that `defaults` has in a configuration that is valid: what applies unsaid."""
+    documents = read_documents(path, Variables(environment), Faults(path))
+    match documents and documents.top.get("defaults"):
+        case Spot(node=Entries(entries=entries)):
+            return frozenset(entries)
+    return frozenset()
+
+
 def _whole(path: Path, documents: Documents, faults: Faults) -> Config:
     aliases, databases = _databases(documents, faults)
     reader = ViewReader(

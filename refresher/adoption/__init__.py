@@ -1,0 +1,1 @@
+"""Making a configuration of views that stand already."""
