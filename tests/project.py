@@ -53,7 +53,8 @@ class Project:
         }
         # Replaced as a whole, as editors do: a half-written file is no test of ours.
         draft = self.folder / "config.yaml.new"
-        draft.write_text(json.dumps(config, indent=1))
+        # As it is: YAML does not read the escapes of JSON beyond the first plane of Unicode.
+        draft.write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
         draft.rename(self.folder / "config.yaml")
 
     def call(self, *arguments: str) -> int:

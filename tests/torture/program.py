@@ -52,10 +52,7 @@ class Refresher:
     """Seconds of work of the last apply that was not killed."""
 
     def write(self, chain: Chain) -> None:
-        views = rendering.config(chain)
-        for position, relation in enumerate(chain.relations):
-            views[relation.name]["query"] = rendering.query(chain, position)
-        self.project.configure(views)
+        self.project.configure(rendering.config(chain))
 
     def plan(self) -> tuple[int, bool]:
         finished = self.project.run("plan", "--json", deadline=_DEADLINE)

@@ -94,8 +94,14 @@ def _condition(chain: Chain, position: int, condition: Condition) -> str:
 
 
 def config(chain: Chain) -> dict[str, Any]:
-    """The whole `views` section; every aspect is given, so that nothing is left as it stands."""
-    return {relation.name: dict(_view(relation)) for relation in chain.relations}
+    """The whole `views` section, each view with its `query`.
+
+    Every aspect is given, so that nothing is left as it stands.
+    """
+    return {
+        relation.name: {**dict(_view(relation)), "query": query(chain, position)}
+        for position, relation in enumerate(chain.relations)
+    }
 
 
 def _view(relation: Relation) -> Iterator[tuple[str, Any]]:
