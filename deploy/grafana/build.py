@@ -145,6 +145,7 @@ _COLUMNS = (
     ("Rows", "refresher:view_rows:max", "short"),
     ("Size", "refresher:view_size_bytes:max", "bytes"),
     ("Paused", "refresher:view_paused:max", "bool_yes_no"),
+    ("Drifts", "refresher:view_drift:max", "bool_yes_no"),
 )
 """Title, recording rule, unit; after the view's names and its state."""
 
