@@ -77,3 +77,10 @@ config_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else."
 )
+
+allow_drop_option = click.option(
+    "--allow-drop",
+    metavar="NAME",
+    multiple=True,
+    help="Let go what would not work any more, as a problem names it; may be repeated.",
+)
