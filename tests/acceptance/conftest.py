@@ -9,6 +9,7 @@ import pytest
 
 from refresher.store.migrate import migrate
 from tests import pooler as pgbouncer
+from tests.acceptance.restarting import RestartedServer
 from tests.conftest import Database
 from tests.pooler import PgBouncer
 from tests.project import Project
@@ -80,3 +81,11 @@ def open_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="refresher-test-", dir=fast_directory()) as path:
         Path(path).chmod(0o711)
         yield Path(path)
+
+
+@pytest.fixture
+def own_server(open_dir: Path) -> Iterator[RestartedServer]:
+    """Not started yet."""
+    server = RestartedServer(open_dir)
+    yield server
+    server.stop()

@@ -6,47 +6,16 @@ from pathlib import Path
 
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
-from refresher import embedded
 from refresher.postgres.sessions import Connection
 from tests.acceptance.process import RefresherProcess
+from tests.acceptance.restarting import RestartedServer
 from tests.acceptance.web import get, metric
 from tests.conftest import Database
 from tests.project import Project, materialized
 from tests.waiting import wait_until
 
 NUMBERS = materialized("SELECT id FROM generate_series(1, 10) AS id", schedule={"every": "1s"})
-
-
-class RestartedServer:
-    """A server that comes and goes, always at one address."""
-
-    def __init__(self, folder: Path) -> None:
-        self._address = folder / "socket"
-        self._data_dir = folder / "data"
-        self._server: embedded.Server | None = None
-
-    @property
-    def conninfo(self) -> str:
-        return f"host={self._address} user=postgres dbname=postgres"
-
-    def start(self) -> None:
-        self._server = embedded.start(self._data_dir)
-        self._address.unlink(missing_ok=True)
-        self._address.symlink_to(str(conninfo_to_dict(self._server.conninfo)["host"]))
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-
-
-@pytest.fixture
-def own_server(open_dir: Path) -> Iterator[RestartedServer]:
-    """Not started yet."""
-    server = RestartedServer(open_dir)
-    yield server
-    server.stop()
 
 
 def answers_all_the_while(daemon: RefresherProcess, *, up: float, ready: bool) -> bool:
