@@ -1,7 +1,7 @@
 """Which materialized views a job's command refreshes. Pure."""
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from refresher.adoption.model import Job, RefreshFunction
@@ -10,6 +10,8 @@ from refresher.names import RelationName, folded
 
 _DEEPEST = 4
 """A string within a string within a body within a DO is as far as anybody goes."""
+_LONGEST = 10
+"""Words of REFRESH MATERIALIZED VIEW CONCURRENTLY a.b WITH NO DATA."""
 
 
 class Mention(NamedTuple):
@@ -66,14 +68,24 @@ def _tokens(text: str) -> list[Token]:
 def _refreshes(tokens: list[Token], depth: int) -> Iterator[Mention]:
     """REFRESH MATERIALIZED VIEW [CONCURRENTLY] name, also in a DO and in what it executes."""
     for position, token in enumerate(tokens):
-        rest = tokens[position + 1 : position + 7]
-        if token.is_word("refresh") and _words(rest[:2], "materialized", "view"):
-            concurrently = len(rest) > 2 and rest[2].is_word("concurrently")  # noqa: PLR2004 - the third word
-            name = rest[3:] if concurrently else rest[2:]
-            if (mention := _mention(name)) is not None and not _empties(name):
+        if token.is_word("refresh"):
+            mention = _refreshed(tokens[position + 1 : position + _LONGEST])
+            if mention is not None:
                 yield mention
         elif depth and token.kind == "quoted" and (inner := _inner(tokens, position)):
             yield from _refreshes(_tokens(inner), depth - 1)
+
+
+def _refreshed(tokens: list[Token]) -> Mention | None:
+    """The name after REFRESH, unless WITH NO DATA follows: that empties the view."""
+    statement = list(takewhile(lambda token: token.text != ";", tokens))
+    if not _words(statement[:2], "materialized", "view"):
+        return None
+    name = statement[2:]
+    if _words(name[:1], "concurrently"):
+        name = name[1:]
+    empties = any(_words([*pair], "with", "no") for pair in pairwise(name))
+    return None if empties else _mention(name)
 
 
 def _calls(tokens: list[Token]) -> Iterator[Mention]:
@@ -99,13 +111,6 @@ def _mention(tokens: list[Token]) -> Mention | None:
         case _, [str(name), *_]:
             return Mention(None, name)
     return None
-
-
-def _empties(name: list[Token]) -> bool:
-    """Whether WITH NO DATA follows the name: that refreshes nothing."""
-    return any(
-        first.is_word("with") and second.is_word("no") for first, second in pairwise(name[:5])
-    )
 
 
 def _identifier(token: Token) -> str | None:
