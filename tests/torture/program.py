@@ -59,7 +59,7 @@ class Refresher:
         if finished.code not in _PLAN_EXIT_CODES:
             print(finished.stdout, finished.stderr)  # noqa: T201 - the reader of a failure needs it
             return finished.code, True
-        return finished.code, bool(finished.json()["changes"])
+        return finished.code, any(plan["steps"] for plan in finished.json())
 
     def apply(self) -> Ended:
         with self.project.start("apply", "--json") as process:

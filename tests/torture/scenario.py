@@ -53,6 +53,9 @@ FROM generate_series(1, {orders}) AS id;
 ANALYZE orders;
 GRANT SELECT ON orders TO {house};
 GRANT {house} TO {owners};
+GRANT USAGE, CREATE ON SCHEMA public TO {house};
+GRANT USAGE ON SCHEMA public TO {reader}, {stranger};
+GRANT CONNECT ON DATABASE {database} TO {reader};
 """
 
 _N, _W, _D = Family.NUMBER, Family.WORD, Family.DAY
@@ -193,6 +196,20 @@ def make_roles(make_role: Callable[..., str]) -> Roles:
 
 
 def create_source(connection: Connection, roles: Roles) -> None:
-    """Create the table, and let the owners read it; needs a superuser."""
-    names = {"house": quoted(roles.house), "owners": ", ".join(map(quoted, roles.owners))}
-    connection.execute(_TABLE.format(orders=ORDERS, **names))
+    """Create the table, and let the owners build on it; needs a superuser."""
+    connection.execute(
+        _TABLE.format(
+            orders=ORDERS,
+            house=quoted(roles.house),
+            owners=", ".join(map(quoted, roles.owners)),
+            reader=quoted(roles.reader),
+            stranger=quoted(roles.stranger),
+            database=quoted(connection.info.dbname),
+        )
+    )
+
+
+def trust(connection: Connection, roles: Roles, program: str) -> None:
+    """Let a role that is no superuser act for everybody whose things it is to change."""
+    for role in (*roles.owners, roles.stranger):
+        connection.execute(f"GRANT {quoted(role)} TO {quoted(program)}")

@@ -32,6 +32,8 @@ class Careless:
     def apply(self) -> Ended:
         if self.stands is not None:
             first = rendering.quoted(self.stands.relations[0].name)
+            # It does not give way: whoever waits for it does.
+            self.connection.execute("SET deadlock_timeout = '60s'")
             self.connection.execute(f"DROP VIEW {first} CASCADE")
         self.stands = self.wanted[-1]
         for statement in rendering.statements(self.stands):
