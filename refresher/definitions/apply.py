@@ -1,122 +1,241 @@
-"""Creating what is missing, and making owner, grants and comments what the definitions say.
+"""Carrying out a plan, step by step.
 
-Nothing is ever dropped, and nothing that stands is redefined: a definition that differs from what
-stands is reported. Running it again changes nothing; interrupted anywhere, it goes on when run
-again. Several may run at once: what one creates, the others find.
+One apply works in a database at a time: others wait, plan after it, and find it done. A step that
+fails leaves what stood; those that need it are left out, the others go on. Interrupted anywhere,
+the next apply drops what was being built and goes on.
 """
 
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+import itertools
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import psycopg
 
-from refresher.catalog.introspection import read_graph
-from refresher.config.model import Kind, View
-from refresher.definitions import steps
-from refresher.definitions.compare import Aspect, Drift, compare, note_blocked, note_unknown
-from refresher.definitions.facts import read_facts
+from refresher.catalog.introspection import RELATION_KINDS, read_graph, read_standing
+from refresher.definitions.marks import drop_leftovers
+from refresher.definitions.patience import LOCK_TIMEOUT, pause, persist
+from refresher.definitions.plan import Plan
+from refresher.definitions.planning import Planned, read_plan
 from refresher.definitions.populate import Populator
-from refresher.definitions.simulate import Simulation, simulate
-from refresher.errors import CatalogError, RefreshError
+from refresher.definitions.step import CreateIndex, Populate, Rename, Step
+from refresher.definitions.steps import Carrier
+from refresher.definitions.swap import holding
+from refresher.errors import CatalogError, PlanError, RefreshError, UnreachableError
 from refresher.postgres.failures import breaks_connection, describe
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import set_local, short_transaction
+from refresher.refresh.session import Session
+from refresher.store.definition import record_applied
 from refresher.store.registry import register
+
+_QUERIES = load_queries("refresher.definitions", "swap.sql")
+
+
+class StepOutcome(StrEnum):
+    """How a step ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """It waits for a step that failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What became of a step."""
+
+    step: Step
+    outcome: StepOutcome
+    detail: str | None
+    """What there is to say: rows and time, the error, or what it waits for."""
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What was done to one view, and what was found and left alone."""
+    """What became of a plan."""
 
-    view: str
-    done: tuple[str, ...]
-    drift: tuple[Drift, ...] = ()
-    notes: tuple[str, ...] = ()
-    """What somebody should know although nothing is wrong."""
-    error: str | None = None
-    """Why it could not be completed; what was done before stays, and the next apply goes on."""
+    plan: Plan
+    steps: tuple[StepResult, ...]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every step was done."""
+        return all(result.outcome is StepOutcome.DONE for result in self.steps)
 
 
 def apply(
     populator: Populator,
     *,
-    only: Container[str] | None = None,
-    tell: Callable[[str, str], None] = lambda _view, _step: None,
-    done: Callable[[Applied], None] = lambda _applied: None,
-) -> list[Applied]:
-    """Apply the definitions of one database, upstream first.
+    prune: bool = False,
+    only: Collection[str] | None = None,
+    allow_drop: Collection[str] = (),
+    tell: Callable[[str], None] = lambda _activity: None,
+    done: Callable[[StepResult], None] = lambda _result: None,
+    planned: Callable[[Plan], None] = lambda _plan: None,
+) -> Applied:
+    """Plan the definitions of one database, and carry the plan out.
 
     Args:
         populator: knows the database and its views.
-        only: the views to apply; every definition is simulated all the same.
-        tell: called with view and step before each step, to show progress; what it raises ends
-            the apply there.
-        done: called with each result as soon as it stands.
+        prune: whether views that are no longer configured are dropped.
+        only: the views to apply; every definition is compared all the same.
+        allow_drop: what may be dropped where it would not work any more, as problems name it.
+        tell: called with what goes on, to show progress; what it raises ends the apply there.
+        done: called with each step as it ends.
+        planned: called with the plan before its first step.
 
     Raises:
         CatalogError: schemas, roles or privileges are missing; nothing was changed.
         ConfigError: PostgreSQL refuses a definition; nothing was changed.
-        PlanError: the definitions are a circle; nothing was changed.
-        psycopg.Error: the database went away; the next apply goes on.
+        PlanError: the definitions are a circle, or there are problems; nothing was changed.
+        UnreachableError: the database went away; the next apply goes on.
+        psycopg.Error: the same, while nothing had been changed yet.
     """
-    views = populator.views
-    simulation = simulate(populator.session.connection(), views)
-    applied = []
-    for name in simulation.order:
-        if only is None or name in only:
-            applied.append(_apply_one(populator, views[name], simulation, tell))
-            done(applied[-1])
-    connection = populator.session.connection()
-    graph = read_graph(connection, views)
-    register(connection, views, graph, max_parallel=populator.database.max_parallel)
-    return applied
+    work = _Work(populator, prune=prune, only=only, allow_drop=allow_drop, tell=tell, done=done)
+    with _alone(populator.session, lambda: tell("waiting for another apply")):
+        return work.run(planned)
 
 
-def _apply_one(
-    populator: Populator, view: View, simulation: Simulation, tell: Callable[[str, str], None]
-) -> Applied:
-    done: list[str] = []
-    drift: list[Drift] = []
-    error: str | None = None
+@contextmanager
+def _alone(session: Session, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the right to apply in a database; it ends with this process."""
+    with holding(session) as connection:
+        for number in itertools.count():
+            row = connection.execute(_QUERIES["lock_applying"]).fetchone()
+            if row and row["locked"]:
+                break
+            waiting()
+            pause(number)
+        yield
+
+
+@dataclass(slots=True)
+class _Work:
+    populator: Populator
+    prune: bool = field(kw_only=True)
+    only: Collection[str] | None = field(kw_only=True)
+    allow_drop: Collection[str] = field(kw_only=True)
+    tell: Callable[[str], None] = field(kw_only=True)
+    done: Callable[[StepResult], None] = field(kw_only=True)
+    _results: list[StepResult] = field(default_factory=list)
+
+    def run(self, planned: Callable[[Plan], None]) -> Applied:
+        self._clean_up()
+        plan = self._plan()
+        if plan.plan.problems:
+            raise PlanError("\n".join(plan.plan.problems))
+        announced = plan.plan
+        planned(announced)
+        self._register()
+        renames = [step for step in plan.plan.steps if isinstance(step, Rename)]
+        if renames:
+            self._carry_out(plan, renames)
+            plan = self._plan()
+        self._carry_out(plan, [step for step in plan.plan.steps if step not in renames])
+        self._register()
+        return Applied(plan=announced, steps=tuple(self._results))
+
+    def _clean_up(self) -> None:
+        connection = self.populator.session.connection()
+
+        def attempt() -> None:
+            with short_transaction(connection):
+                connection.execute(set_local("lock_timeout", LOCK_TIMEOUT))
+                drop_leftovers(connection)
+
+        self.tell("reading the catalog")
+        persist(attempt, waiting=lambda: self.tell("waiting for those who use what is left over"))
+
+    def _plan(self) -> Planned:
+        self.tell("planning")
+        return read_plan(
+            self.populator.session.connection(),
+            self.populator.views,
+            prune=self.prune,
+            only=self.only,
+            allow_drop=self.allow_drop,
+        )
+
+    def _register(self) -> None:
+        connection = self.populator.session.connection()
+        views = self.populator.views
+        graph = read_graph(connection, views)
+        register(connection, views, graph, max_parallel=self.populator.database.max_parallel)
+        standing = read_standing(connection, views)
+        record_applied(
+            connection,
+            {
+                name: view
+                for name, view in views.items()
+                if name in standing and standing[name].relation_kind == RELATION_KINDS[view.kind]
+            },
+        )
+
+    def _carry_out(self, planned: Planned, steps: Sequence[Step]) -> None:
+        carrier = Carrier(
+            populator=self.populator,
+            simulation=planned.simulation,
+            keep_indexes=not self.prune,
+            former=planned.former,
+            tell=self.tell,
+        )
+        unfinished: set[str] = set()
+        for number, step in enumerate(steps):
+            blocking = sorted(unfinished & self._needed(planned, step))
+            if blocking:
+                result = _skipped(step, blocking)
+            else:
+                result = _carried_out(carrier, step)
+                if result.outcome is StepOutcome.DONE and _is_last(steps, number):
+                    carrier.analyze(step.views[0])
+            if result.outcome is not StepOutcome.DONE:
+                unfinished.update(step.views)
+            self._results.append(result)
+            self.done(result)
+
+    @staticmethod
+    def _needed(planned: Planned, step: Step) -> set[str]:
+        """What a step builds on: its views, and everything they read."""
+        reads = planned.simulation.graph.reads
+        upstreams = [
+            planned.simulation.graph.all_upstreams(label) for label in step.views if label in reads
+        ]
+        return {*step.views}.union(*upstreams)
+
+
+def _carried_out(carrier: Carrier, step: Step) -> StepResult:
+    began = time.monotonic()
+    outcome, detail = StepOutcome.DONE, None
     try:
-        for step in _steps(populator, view, simulation, lambda step: tell(view.name, step)):
-            done.append(step)  # noqa: PERF402 - those before a failure are kept
-        standing = read_facts(populator.session.connection(), view.relation)
-        drift = compare(view, simulation.desired[view.name], standing)
-    except psycopg.errors.LockNotAvailable as failure:
-        error = f"{describe(failure)}: somebody is using it; apply again"
-    except psycopg.Error as failure:
-        if breaks_connection(failure):
+        detail = carrier.carry_out(step)
+    except UnreachableError:
+        raise
+    except psycopg.Error as error:
+        if breaks_connection(error):
             raise
-        error = describe(failure)
-    except (CatalogError, RefreshError) as failure:
-        error = str(failure)
-    return Applied(
-        view=view.name,
-        done=tuple(done),
-        drift=tuple(drift),
-        notes=(
-            *note_unknown(simulation.graph, view),
-            *note_blocked(view, simulation.standing[view.name]),
-        ),
-        error=error,
+        outcome, detail = StepOutcome.FAILED, describe(error)
+    except (CatalogError, PlanError, RefreshError) as error:
+        outcome, detail = StepOutcome.FAILED, str(error)
+    return StepResult(step=step, outcome=outcome, detail=detail, seconds=time.monotonic() - began)
+
+
+def _skipped(step: Step, blocking: Sequence[str]) -> StepResult:
+    return StepResult(
+        step=step,
+        outcome=StepOutcome.SKIPPED,
+        detail=f"waits for {', '.join(blocking)}",
+        seconds=0.0,
     )
 
 
-def _steps(
-    populator: Populator, view: View, simulation: Simulation, tell: Callable[[str], None]
-) -> Iterator[str]:
-    """Take the steps that one view needs, telling what was done."""
-    session, desired = populator.session, simulation.desired[view.name]
-    if simulation.standing[view.name] is None:
-        tell("create")
-        yield from steps.create(session.connection(), view, desired)
-    standing = steps.require_facts(session.connection(), view)
-    if standing.kind != desired.kind:
-        return
-    aspects = {found.aspect for found in compare(view, desired, standing)}
-    if aspects & {Aspect.OWNER, Aspect.GRANTS, Aspect.COMMENT}:
-        tell("owner, grants and comment")
-        yield from steps.dress(session.connection(), view)
-    if view.kind is Kind.MATERIALIZED_VIEW and Aspect.DEFINITION not in aspects:
-        tell("populate")
-        yield from populator.populate(view)
-        yield from steps.furnish(session, view, desired, tell)
+def _is_last(steps: Sequence[Step], number: int) -> bool:
+    """Whether a view's contents and indexes are all made now, and want analyzing."""
+    step = steps[number]
+    if not isinstance(step, Populate | CreateIndex):
+        return False
+    following = steps[number + 1] if number + 1 < len(steps) else None
+    return not (isinstance(following, CreateIndex) and following.views == step.views)

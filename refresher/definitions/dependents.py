@@ -1,6 +1,7 @@
 """Who depends on managed views without being managed."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from refresher.config.model import Kind, View
@@ -41,6 +42,58 @@ def read_standing_reads(
     for row in connection.execute(_QUERIES["reads"], {"oids": list(labels)}):
         found[labels[row["reader"]]].add(labels[row["read"]])
     return {label: frozenset(reads) for label, reads in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependent:
+    """Something that is no view, and depends on one."""
+
+    relation: int
+    """The view's OID."""
+    type: str
+    identity: str
+    """As `pg_identify_object` spells it."""
+    part_of: int | None
+    """The OID of the relation it belongs to, if it is a rule."""
+    statement: str | None
+    """What makes it depend on what has the view's name then; None if nothing can."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.type} {self.identity}"
+
+
+def read_dependents(connection: Connection, oids: Collection[int]) -> list[Dependent]:
+    """What depends on views without being one, or a part of one."""
+    with connection.transaction(force_rollback=True):
+        connection.execute(_QUERIES["spell_out"])
+        rows = connection.execute(_QUERIES["objects"], {"oids": list(oids)}).fetchall()
+    return [Dependent(**row) for row in rows]
+
+
+def read_own(
+    connection: Connection, oid: int, columns: Collection[str], *, column_grants: bool
+) -> list[str]:
+    """What a relation has of its own, as the statements that give it to another of its name.
+
+    Args:
+        connection: where it stands, under its name.
+        oid: the relation.
+        columns: those the other one has: what belongs to further ones is left out.
+        column_grants: whether privileges on single columns are wanted, too.
+    """
+    parameters = {"oid": oid, "columns": list(columns), "column_grants": column_grants}
+    with connection.transaction(force_rollback=True):
+        connection.execute(_QUERIES["spell_out"])
+        rows = connection.execute(_QUERIES["own"], parameters).fetchall()
+    return [row["statement"] for row in rows]
+
+
+def read_strangers(connection: Connection, roles: Collection[str]) -> frozenset[str]:
+    """Of some roles, those whose belongings we may not change."""
+    rows = connection.execute(_QUERIES["strangers"], {"roles": list(roles)})
+    return frozenset(row["role"] for row in rows)
 
 
 def _as_it_stands(relation: RelationName, facts: RelationFacts) -> View:

@@ -30,3 +30,183 @@ JOIN pg_catalog.pg_depend AS d
     AND d.refobjid <> r.ev_class
 WHERE r.ev_type = '1' AND r.ev_class = ANY (%(oids)s) AND d.refobjid = ANY (%(oids)s)
 GROUP BY r.ev_class, d.refobjid
+
+-- name: objects
+-- description: What else depends on some relations or their row types, but is not part of them.
+-- Of these, functions with a body in SQL, rules of other relations and policies can be created again
+-- in place once the relation's name means another one; everything else can't.
+WITH relations AS (
+    SELECT c.oid, c.reltype, t.typarray
+    FROM pg_catalog.pg_class AS c
+    LEFT JOIN pg_catalog.pg_type AS t ON t.oid = c.reltype
+    WHERE c.oid = ANY (%(oids)s)
+), dependencies AS (
+    SELECT r.oid AS relation, d.classid, d.objid, d.objsubid, d.refclassid, d.deptype
+    FROM relations AS r
+    JOIN pg_catalog.pg_depend AS d
+        ON (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = r.oid)
+        OR (
+            d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+            AND d.refobjid IN (r.reltype, r.typarray)
+        )
+    WHERE d.deptype IN ('n', 'a')
+), objects AS (
+    SELECT
+        d.relation,
+        d.classid,
+        d.objid,
+        d.objsubid,
+        bool_or(d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass) AS by_type
+    FROM dependencies AS d
+    LEFT JOIN pg_catalog.pg_rewrite AS rule
+        ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND rule.oid = d.objid
+    WHERE NOT coalesce(rule.rulename = '_RETURN', false)
+        AND coalesce(rule.ev_class, 0) <> d.relation
+        AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'a')
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_index AS i
+            WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                AND i.indexrelid = d.objid AND i.indrelid = d.relation
+        )
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_trigger AS t
+            WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
+                AND t.oid = d.objid AND t.tgrelid = d.relation
+        )
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_attrdef AS a
+            WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+                AND a.oid = d.objid AND a.adrelid = d.relation
+        )
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_statistic_ext AS s
+            WHERE d.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass
+                AND s.oid = d.objid AND s.stxrelid = d.relation
+        )
+    GROUP BY d.relation, d.classid, d.objid, d.objsubid
+)
+SELECT
+    o.relation,
+    i.type,
+    i.identity,
+    r.ev_class AS part_of,
+    CASE
+        WHEN o.by_type THEN NULL
+        WHEN f.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_functiondef(f.oid)
+        WHEN r.oid IS NOT NULL THEN
+            'CREATE OR REPLACE' || substr(pg_catalog.pg_get_ruledef(r.oid), length('CREATE '))
+        WHEN p.oid IS NOT NULL THEN format(
+            'ALTER POLICY %%I ON %%s%%s%%s',
+            p.polname,
+            p.polrelid::pg_catalog.regclass,
+            ' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
+            ' WITH CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')'
+        )
+    END AS statement
+FROM objects AS o
+CROSS JOIN LATERAL pg_catalog.pg_identify_object(o.classid, o.objid, o.objsubid) AS i
+LEFT JOIN pg_catalog.pg_proc AS f
+    ON o.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.oid = o.objid
+LEFT JOIN pg_catalog.pg_rewrite AS r
+    ON o.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = o.objid
+LEFT JOIN pg_catalog.pg_policy AS p
+    ON o.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND p.oid = o.objid
+ORDER BY i.type, i.identity
+
+-- name: own
+-- description: What belongs to a relation and must be made again on another that takes its name.
+-- Each as the statement that makes it; they name the relation by the name it has now.
+SELECT o.statement
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+    SELECT format('%%I.%%I', n.nspname, c.relname) AS name,
+        CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS kind
+) AS t
+CROSS JOIN LATERAL (
+    SELECT 1 AS rank, a.attnum::int AS position, format(
+        'ALTER %%s %%s ALTER COLUMN %%I SET DEFAULT %%s',
+        t.kind, t.name, a.attname, pg_catalog.pg_get_expr(e.adbin, e.adrelid)
+    ) AS statement, a.attname AS column
+    FROM pg_catalog.pg_attrdef AS e
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = e.adrelid AND a.attnum = e.adnum
+    WHERE e.adrelid = c.oid
+    UNION ALL
+    SELECT 2, a.attnum, format(
+        'COMMENT ON COLUMN %%s.%%I IS %%L',
+        t.name, a.attname, pg_catalog.col_description(c.oid, a.attnum)
+    ), a.attname
+    FROM pg_catalog.pg_attribute AS a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        AND pg_catalog.col_description(c.oid, a.attnum) IS NOT NULL
+    UNION ALL
+    SELECT 3, a.attnum, format(
+        'ALTER %%s %%s ALTER COLUMN %%I SET STATISTICS %%s', t.kind, t.name, a.attname, a.attstattarget
+    ), a.attname
+    FROM pg_catalog.pg_attribute AS a
+    WHERE c.relkind = 'm' AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        AND a.attstattarget >= 0
+    UNION ALL
+    SELECT 4, 0, pg_catalog.pg_get_ruledef(r.oid), NULL
+    FROM pg_catalog.pg_rewrite AS r
+    WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'
+    UNION ALL
+    SELECT 5, 0, format(
+        'ALTER TABLE %%s %%s RULE %%I',
+        t.name,
+        CASE r.ev_enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END,
+        r.rulename
+    ), NULL
+    FROM pg_catalog.pg_rewrite AS r
+    WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN' AND r.ev_enabled <> 'O'
+    UNION ALL
+    SELECT 6, 0, format(
+        'COMMENT ON RULE %%I ON %%s IS %%L',
+        r.rulename, t.name, pg_catalog.obj_description(r.oid, 'pg_rewrite')
+    ), NULL
+    FROM pg_catalog.pg_rewrite AS r
+    WHERE r.ev_class = c.oid AND pg_catalog.obj_description(r.oid, 'pg_rewrite') IS NOT NULL
+    UNION ALL
+    SELECT 7, 0, pg_catalog.pg_get_triggerdef(g.oid), NULL
+    FROM pg_catalog.pg_trigger AS g
+    WHERE g.tgrelid = c.oid AND NOT g.tgisinternal
+    UNION ALL
+    SELECT 8, 0, format(
+        'COMMENT ON TRIGGER %%I ON %%s IS %%L',
+        g.tgname, t.name, pg_catalog.obj_description(g.oid, 'pg_trigger')
+    ), NULL
+    FROM pg_catalog.pg_trigger AS g
+    WHERE g.tgrelid = c.oid AND pg_catalog.obj_description(g.oid, 'pg_trigger') IS NOT NULL
+    UNION ALL
+    -- Not what a view's own grants speak of; a relation made anew has none.
+    SELECT 8, a.attnum, format(
+        'GRANT %%s (%%I) ON %%s TO %%s%%s',
+        g.privilege_type,
+        a.attname,
+        t.name,
+        CASE g.grantee
+            WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_catalog.pg_get_userbyid(g.grantee))
+        END,
+        CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+    ), a.attname
+    FROM pg_catalog.pg_attribute AS a
+    CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) AS g
+    WHERE a.attrelid = c.oid AND %(column_grants)s AND g.grantee <> c.relowner
+    UNION ALL
+    SELECT 9, 0, pg_catalog.pg_get_statisticsobjdef(s.oid), NULL
+    FROM pg_catalog.pg_statistic_ext AS s
+    WHERE s.stxrelid = c.oid
+) AS o
+WHERE c.oid = %(oid)s
+    AND (o.column IS NULL OR o.column = ANY (%(columns)s))
+ORDER BY o.rank, o.position, o.statement
+
+-- name: spell_out
+-- description: Until the transaction ends, have PostgreSQL write schemas before names.
+SET LOCAL search_path = pg_catalog
+
+-- name: strangers
+-- description: Of some roles, those whose belongings this one may not change.
+SELECT r.rolname::text AS role
+FROM pg_catalog.pg_roles AS r
+WHERE r.rolname = ANY (%(roles)s) AND NOT pg_catalog.pg_has_role(r.oid, 'USAGE')

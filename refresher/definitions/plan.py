@@ -302,7 +302,7 @@ class _Planner:
             standing = self._subjects[label].standing
             if standing is not None and standing.owner in self._facts.strangers:
                 owner = quoted(standing.owner)
-                yield f"{label} belongs to {owner}, and only its members may change it: GRANT {owner}"
+                yield f"{label} belongs to {owner}: only its members may change it; GRANT {owner}"
 
     def _notes(self) -> Iterator[str]:
         for label, subject in self._managed.items():
@@ -337,6 +337,7 @@ def _indexes(subject: Subject, *, prune: bool) -> Iterator[Step]:
         yield CreateIndex(
             views=(subject.label,),
             name=name,
+            concurrently=standing is not None and standing.populated,
             replaces=replaces,
             why=(reason,),
             bytes=standing.bytes if standing else 0,

@@ -1,11 +1,11 @@
-"""The first fill of a view: a refresh like any other, seen through to its end."""
+"""Refreshes that an apply needs, each seen through to its end."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from refresher.catalog.introspection import read_graph
-from refresher.config.model import Database, View
+from refresher.config.model import Database, StrategyChoice, View
 from refresher.durations import format_duration
 from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener
@@ -19,7 +19,7 @@ from refresher.store.state import read_clock, read_states
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Populator:
-    """Fills views of one database for the first time."""
+    """Refreshes views of one database."""
 
     session: Session
     database: Database
@@ -28,7 +28,7 @@ class Populator:
     began: Callable[[Discharge], None]
     """Told of each piece of work before it starts, so that somebody can cancel it."""
 
-    def populate(self, view: View) -> list[str]:
+    def populate(self, view: View) -> str | None:
         """Fill a view if it is empty; returns what was done, in words.
 
         Contents that others left are not touched: the schedule sees to them.
@@ -39,19 +39,26 @@ class Populator:
             psycopg.Error: it failed before anything was recorded.
         """
         connection = self.session.connection()
+        if read_states(connection, {view.name: view})[view.name].populated:
+            return None
+        return self.refresh(view, Trigger.POPULATE, Strategy.FULL)
+
+    def refresh(
+        self, view: View, trigger: Trigger, strategy: StrategyChoice | None = None
+    ) -> str | None:
+        """Refresh a view; the arguments of the errors are those of `populate`."""
+        connection = self.session.connection()
         graph = read_graph(connection, self.views)
         register(connection, self.views, graph, max_parallel=self.database.max_parallel)
-        if read_states(connection, {view.name: view})[view.name].populated:
-            return []
         now = read_clock(connection)
         task = Task(
             view=view,
             upstreams=graph.refreshed_upstreams(view.name),
-            trigger=Trigger.POPULATE,
+            trigger=trigger,
             due_at=now,
             ready_at=now,
             attempt=1,
-            strategy=Strategy.FULL,
+            strategy=strategy or view.strategy,
             max_parallel=self.database.max_parallel,
             misfires=lambda _previous, _as_of: 0,
         )
@@ -59,11 +66,11 @@ class Populator:
         self.began(discharge)
         ended = discharge.run()
         if ended is None:
-            return []
+            return None
         run = ended.run
         if not run.succeeded:
-            message = f"can't be populated: {run.error or run.outcome}"
+            message = f"can't be filled: {run.error or run.outcome}"
             raise RefreshError(message, reason=run.failure or FailureReason.OTHER)
         took = format_duration(timedelta(seconds=run.duration_seconds or 0))
         rows = run.rows or 0
-        return [f"populated: {rows:,} {'row' if rows == 1 else 'rows'} in {took}"]
+        return f"{rows:,} {'row' if rows == 1 else 'rows'} in {took}"

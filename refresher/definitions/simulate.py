@@ -12,6 +12,7 @@ they must go on working.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 
 import psycopg
 
@@ -29,6 +30,7 @@ from refresher.definitions.template import Template
 from refresher.definitions.twins import Reads, Twins
 from refresher.errors import ConfigError
 from refresher.graph import Graph
+from refresher.names import RelationName
 from refresher.postgres.failures import describe
 from refresher.postgres.sessions import Connection, hide_store, short_transaction
 
@@ -61,8 +63,18 @@ class Simulation:
         }
 
 
-def simulate(connection: Connection, views: Mapping[str, View]) -> Simulation:
+def simulate(
+    connection: Connection,
+    views: Mapping[str, View],
+    *,
+    renamed: Mapping[str, RelationName] = MappingProxyType({}),
+) -> Simulation:
     """Create the definitions in a transaction that is rolled back, and read them.
+
+    Args:
+        connection: where they are to be.
+        views: all managed views of that database.
+        renamed: where views stand whose relation is to be renamed, by their new name.
 
     Raises:
         CatalogError: schemas, roles or privileges are missing that they need.
@@ -71,8 +83,9 @@ def simulate(connection: Connection, views: Mapping[str, View]) -> Simulation:
         psycopg.Error: the database went away, or does not let us read what they read.
     """
     with short_transaction(connection), connection.transaction(force_rollback=True):
-        found = read_facts_of(connection, [view.relation for view in views.values()])
-        standing = {name: found.get(view.relation) for name, view in views.items()}
+        places = {name: renamed.get(name, view.relation) for name, view in views.items()}
+        found = read_facts_of(connection, list(places.values()))
+        standing = {name: found.get(place) for name, place in places.items()}
         require_privileges(connection, views, standing)
         others = unmanaged_readers(
             connection, [facts.oid for facts in standing.values() if facts and facts.is_view]
@@ -82,7 +95,7 @@ def simulate(connection: Connection, views: Mapping[str, View]) -> Simulation:
             Subject(label=name, view=view, managed=True, standing=standing[name], desired=None)
             for name, view in views.items()
         ]
-        return _Simulator(connection, views, [*subjects, *others]).run()
+        return _Simulator(connection, views, [*subjects, *others], renamed).run()
 
 
 class _EarlyError(Exception):
@@ -91,7 +104,11 @@ class _EarlyError(Exception):
 
 class _Simulator:
     def __init__(
-        self, connection: Connection, views: Mapping[str, View], subjects: list[Subject]
+        self,
+        connection: Connection,
+        views: Mapping[str, View],
+        subjects: list[Subject],
+        renamed: Mapping[str, RelationName],
     ) -> None:
         self._connection = connection
         self._views = views
@@ -105,6 +122,7 @@ class _Simulator:
             connection,
             {subject.label: subject.view.relation for subject in subjects},
             {label: oid for oid, label in self._oids.items()},
+            renamed,
         )
         self._reads: dict[str, frozenset[str]] = {}
         self._problems: dict[str, str] = {}

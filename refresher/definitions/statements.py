@@ -178,6 +178,15 @@ def rename(kind: str, relation: RelationName, name: str) -> sql.Composed:
     return _alter(kind, relation, sql.SQL("RENAME TO {}").format(sql.Identifier(name)))
 
 
+def move(kind: str, relation: RelationName, to: RelationName) -> Iterator[sql.Composed]:
+    """Give a view another name, in another schema if need be."""
+    if relation.name != to.name:
+        yield rename(kind, relation, to.name)
+    if relation.schema != to.schema:
+        moved = RelationName(relation.schema, to.name)
+        yield _alter(kind, moved, sql.SQL("SET SCHEMA {}").format(sql.Identifier(to.schema)))
+
+
 def set_owner(kind: str, relation: RelationName, owner: str) -> sql.Composed:
     """Give a view to its owner. To the one it has, this only takes an ACCESS EXCLUSIVE lock."""
     return _alter(kind, relation, sql.SQL("OWNER TO {}").format(identifiers.role(owner)))

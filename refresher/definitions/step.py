@@ -94,12 +94,14 @@ class Populate(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateIndex(_Step):
-    """Create an index while readers and refreshes go on... until it is done."""
+    """Create an index while readers go on."""
 
     kind: ClassVar[str] = "index"
     lock: ClassVar[str | None] = "SHARE UPDATE EXCLUSIVE"
     blocks: ClassVar[str] = "refreshes of this view, while it is built"
     name: str
+    concurrently: bool = True
+    """Whether there are readers who must not wait."""
     replaces: bool = False
     """Whether another one has that name, which is dropped when this one stands."""
     bytes: int = 0

@@ -1,144 +1,253 @@
-"""The steps of an apply, each a transaction that finds for itself what is left to be done.
+"""Carrying out single steps. Each leaves either nothing or its whole effect behind.
 
-Two that want the same thing wait for each other: the second one finds it done.
+What a step that was cut off leaves (an invalid index, a relation built beside) the next apply finds
+and drops.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
 
 import psycopg
 
-from refresher.config.model import Index, View
 from refresher.definitions import statements
-from refresher.definitions.compare import wanted_grants
-from refresher.definitions.facts import read_facts
-from refresher.definitions.model import RelationFacts
-from refresher.errors import CatalogError
-from refresher.postgres.failures import describe
-from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import (
-    Connection,
-    hide_store,
-    local_settings,
-    set_local,
-    short_transaction,
+from refresher.definitions.beside import Building
+from refresher.definitions.dressing import dress, require_facts
+from refresher.definitions.indexing import create_index, drop_index
+from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.patience import LOCK_TIMEOUT, persist
+from refresher.definitions.populate import Populator
+from refresher.definitions.simulate import Simulation
+from refresher.definitions.step import (
+    Alter,
+    Create,
+    CreateIndex,
+    Drop,
+    DropIndex,
+    Populate,
+    Refresh,
+    Rename,
+    Replace,
+    Step,
+    Swap,
 )
-from refresher.refresh.session import Session
+from refresher.definitions.swap import Exchanging, fenced
+from refresher.errors import CatalogError
+from refresher.events import RunFinished
+from refresher.names import RelationName
+from refresher.postgres.failures import describe
+from refresher.postgres.sessions import Connection, local_settings, set_local, short_transaction
+from refresher.runs import Trigger
+from refresher.store import definition as store
 
-_QUERIES = load_queries("refresher.definitions", "facts.sql")
-
-# Changing an owner takes an ACCESS EXCLUSIVE lock: give way to readers early.
-_LOCK_TIMEOUT = "300ms"
-
-
-def create(connection: Connection, view: View, desired: RelationFacts) -> list[str]:
-    """Create an empty view that nobody but its owner may read yet, with all that belongs to it."""
-    with short_transaction(connection):
-        if read_facts(connection, view.relation) is not None:
-            return []
-        kind = desired.kind
-        create = statements.create(kind, view.relation, desired.query, desired.options)
-        statements.execute_one(connection, create)
-        if view.owner is not None:
-            connection.execute(statements.set_owner(kind, view.relation, view.owner))
-        # ALTER DEFAULT PRIVILEGES may have opened it to others the moment it was created.
-        _grant(connection, view, require_facts(connection, view))
-        if view.comment is not None:
-            connection.execute(statements.set_comment(kind, view.relation, view.comment))
-    return ["created"]
+Tell = Callable[[str], None]
 
 
-def dress(connection: Connection, view: View) -> list[str]:
-    """Set owner, grants and comment of a view that stands."""
-    done = []
-    with short_transaction(connection):
-        connection.execute(set_local("lock_timeout", _LOCK_TIMEOUT))
-        facts = require_facts(connection, view)
-        if view.owner is not None and view.owner != facts.owner:
-            connection.execute(statements.set_owner(facts.kind, view.relation, view.owner))
-            done.append(f"owner {view.owner}")
-            facts = require_facts(connection, view)
-        if view.grants is not None and wanted_grants(view, facts.owner) != dict(facts.grants):
-            _grant(connection, view, facts)
-            done.append("grants")
-        if view.comment is not None and view.comment != facts.comment:
-            connection.execute(statements.set_comment(facts.kind, view.relation, view.comment))
-            done.append("comment")
-    return done
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """Carries out the steps of one plan."""
 
+    populator: Populator
+    simulation: Simulation
+    keep_indexes: bool
+    """Whether indexes that nobody configured go along when a view is built anew."""
+    former: Mapping[str, RelationName]
+    """Where views stand that are to be renamed or dropped."""
+    tell: Tell
+    """Told what goes on, again and again while something is waited for; what it raises ends the
+    apply there."""
 
-def _grant(connection: Connection, view: View, facts: RelationFacts) -> None:
-    for role in facts.grants:
-        connection.execute(statements.revoke_all(view.relation, role))
-    for role, privileges in (view.grants or {}).items():
-        for statement in statements.grant(view.relation, role, privileges):
-            connection.execute(statement)
+    def carry_out(self, step: Step) -> str | None:
+        """Do one step; returns what there is to say about it.
 
+        Raises:
+            RefresherError: it can't be done; says what to do next.
+            psycopg.Error: whatever PostgreSQL says.
+        """
+        label = step.views[0]
+        match step:
+            case Swap():
+                return self._swap(step)
+            case Populate() | Refresh():
+                return self._fill(step, label)
+            case Alter():
+                return self._alter(label)
+            case Rename():
+                self._rename(step, label)
+            case Create():
+                self._create(label)
+            case Replace():
+                self._replace(label)
+            case CreateIndex() | DropIndex():
+                self._index(step, label)
+            case Drop():
+                self._drop(step, label)
+            case other:
+                assert_never(other)
+        return None
 
-def furnish(
-    session: Session, view: View, desired: RelationFacts, tell: Callable[[str], None]
-) -> Iterator[str]:
-    """Create the indexes that are missing, then gather the statistics a new view lacks."""
-    indexed = False
-    for name, index in statements.wanted_indexes(view).items():
-        standing = require_facts(session.connection(), view)
-        if desired.indexes[name] in standing.indexes.values() or name in standing.indexes:
-            continue
-        tell(f"index {name}")
-        if _create_index(session, view, name, index):
-            indexed = True
-            yield f"index {name}"
-    if indexed or not _has_statistics(session.connection(), view):
-        tell("analyze")
-        with session.connection().transaction():
-            _prepare(session, view)
-            session.connection().execute(statements.analyze(view.relation))
-        yield "analyzed"
+    def _fill(self, step: Populate | Refresh, label: str) -> str | None:
+        self.tell(f"{label}: filling it")
+        view = self._subject(label).view
+        if isinstance(step, Populate):
+            return self.populator.populate(view)
+        return self.populator.refresh(view, Trigger.MANUAL)
 
+    def _index(self, step: CreateIndex | DropIndex, label: str) -> None:
+        session, subject = self.populator.session, self._subject(label)
+        if isinstance(step, CreateIndex):
+            create_index(session, subject, step, self.tell)
+        else:
+            drop_index(session, subject, step, self.tell)
 
-def _create_index(session: Session, view: View, name: str, index: Index) -> bool:
-    connection = session.connection()
-    try:
+    def analyze(self, label: str) -> None:
+        """Gather statistics of a view whose contents or indexes are new."""
+        self.tell(f"{label}: analyzing it")
+        view, session = self._subject(label).view, self.populator.session
+        timeouts = view.timeouts
+        connection = session.connection()
         with connection.transaction():
-            if name in require_facts(connection, view).indexes:
-                return False
-            _prepare(session, view)
-            hide_store(connection)
-            statements.execute_one(connection, statements.create_index(index, name, view.relation))
-    except psycopg.errors.DuplicateTable as error:
-        message = (
-            f"the index {name!r} can't be created: {describe(error)}; rename what has its name"
+            connection.execute(
+                local_settings(
+                    session.settings,
+                    statement=timeouts.statement,
+                    lock=timeouts.lock,
+                    checks_client=session.checks_client,
+                )
+            )
+            connection.execute(statements.analyze(view.relation))
+
+    def _subject(self, label: str) -> Subject:
+        return self.simulation.subjects[label]
+
+    def _desired(self, label: str) -> RelationFacts:
+        desired = self._subject(label).desired
+        assert desired is not None  # noqa: S101 - what has steps has a definition
+        return desired
+
+    def _query(self, label: str) -> str:
+        template = self._subject(label).template
+        assert template is not None  # noqa: S101 - what has steps has a definition
+        return template.query(lambda read: self._subject(read).view.relation)
+
+    def _persist(self, label: str, act: Callable[[Connection], object]) -> None:
+        """Do something to a view that readers may be reading."""
+        connection = self.populator.session.connection()
+
+        def attempt() -> None:
+            with short_transaction(connection):
+                connection.execute(set_local("lock_timeout", LOCK_TIMEOUT))
+                act(connection)
+
+        persist(attempt, waiting=lambda: self.tell(f"{label}: waiting for those who use it"))
+
+    def _rename(self, step: Rename, label: str) -> None:
+        before, after = self.former[label], self._subject(label).view.relation
+        kind = self._desired(label).kind
+        waiting = f"{label}: waiting for those who use {before}"
+        with fenced(
+            self.populator.session, [step.before], lambda: self.tell(waiting)
+        ) as connection:
+
+            def attempt() -> None:
+                with connection.transaction():
+                    connection.execute(set_local("lock_timeout", LOCK_TIMEOUT))
+                    for statement in statements.move(kind, before, after):
+                        connection.execute(statement)
+                    store.rename(connection, step.before, label)
+
+            persist(attempt, waiting=lambda: self.tell(waiting))
+
+    def _create(self, label: str) -> None:
+        self.tell(f"{label}: creating it")
+        relation, desired = self._subject(label).view.relation, self._desired(label)
+        connection = self.populator.session.connection()
+        create = statements.create(desired.kind, relation, self._query(label), desired.options)
+        try:
+            with short_transaction(connection):
+                statements.execute_one(connection, create)
+                dress(connection, relation, desired)
+                if desired.comment is not None:
+                    comment = statements.set_comment(desired.kind, relation, desired.comment)
+                    connection.execute(comment)
+        except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
+            message = f"{describe(error)}: somebody created it meanwhile; apply again"
+            raise CatalogError(message) from error
+
+    def _replace(self, label: str) -> None:
+        self.tell(f"{label}: replacing its query")
+        subject, desired = self._subject(label), self._desired(label)
+        relation = subject.view.relation
+        replace = statements.create(
+            "v", relation, self._query(label), desired.options, replace=True
         )
-        raise CatalogError(message) from error
-    return True
 
+        def act(connection: Connection) -> None:
+            standing = require_facts(connection, relation)
+            if subject.standing is None or standing.query != subject.standing.query:
+                message = f"{label} was changed by somebody else meanwhile; apply again"
+                raise CatalogError(message)
+            statements.execute_one(connection, replace)
+            store.record_change(connection, {label: subject.view}, changed=[label])
 
-def _prepare(session: Session, view: View) -> None:
-    """Grant long work on a view's contents the time and the memory its refreshes get."""
-    timeouts = view.timeouts
-    session.connection().execute(
-        local_settings(
-            session.settings,
-            statement=timeouts.statement,
-            lock=timeouts.lock,
-            checks_client=session.checks_client,
+        self._persist(label, act)
+
+    def _alter(self, label: str) -> str:
+        relation, desired = self._subject(label).view.relation, self._desired(label)
+        done: list[str] = []
+        self.tell(f"{label}: owner, grants, comment, options")
+
+        def act(connection: Connection) -> None:
+            done[:] = dress(connection, relation, desired)
+            if require_facts(connection, relation).comment != desired.comment:
+                connection.execute(statements.set_comment(desired.kind, relation, desired.comment))
+                done.append("comment")
+
+        self._persist(label, act)
+        return ", ".join(done)
+
+    def _swap(self, step: Swap) -> str:
+        session = self.populator.session
+        subjects = self.simulation.subjects
+        building = Building(
+            session=session,
+            subjects=subjects,
+            graph=self.simulation.graph,
+            emit=self.populator.emit,
+            keep_indexes=self.keep_indexes,
         )
-    )
+        names = ", ".join(step.beside)
+        filled = [
+            label
+            for label in step.beside
+            if subjects[label].managed and subjects[label].view.refreshed
+        ]
+        try:
+            with fenced(
+                session, filled, lambda: self.tell(f"{names}: waiting for the end of a refresh")
+            ) as connection:
+                for label in step.beside:
+                    building.build(label, self.tell)
+                self.tell(f"{names}: exchanging")
+                exchanging = Exchanging(
+                    connection=connection, step=step, subjects=subjects, building=building
+                )
+                runs = exchanging.exchange(
+                    lambda: self.tell(f"{names}: waiting for readers, who come first")
+                )
+        except BaseException as error:
+            building.abandon(error)
+            raise
+        for run in runs:
+            self.populator.emit(RunFinished(database=session.endpoint.alias, run=run))
+        rows = sum(run.rows or 0 for run in runs)
+        return f"{rows:,} {'row' if rows == 1 else 'rows'}" if runs else "no contents"
 
+    def _drop(self, step: Drop, label: str) -> None:
+        self.tell(f"{label}: dropping it")
 
-def _has_statistics(connection: Connection, view: View) -> bool:
-    oid = require_facts(connection, view).oid
-    row = connection.execute(_QUERIES["analyzed"], {"oid": oid}).fetchone()
-    return bool(row and row["analyzed"])
+        def act(connection: Connection) -> None:
+            connection.execute(statements.drop(step.relation_kind, self.former[label]))
+            store.forget(connection, label)
 
-
-def require_facts(connection: Connection, view: View) -> RelationFacts:
-    """The facts of what must stand.
-
-    Raises:
-        CatalogError: it does not.
-    """
-    facts = read_facts(connection, view.relation)
-    if facts is None:
-        message = f"{view.relation} was dropped by somebody else meanwhile; apply again"
-        raise CatalogError(message)
-    return facts
+        self._persist(label, act)

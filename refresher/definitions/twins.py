@@ -48,11 +48,20 @@ class Twins:
         connection: Connection,
         relations: Mapping[str, RelationName],
         standing: Mapping[str, int],
+        renamed: Mapping[str, RelationName],
     ) -> None:
-        """Prepare twins of relations, by label; `standing` has the OIDs of those that stand."""
+        """Prepare twins.
+
+        Args:
+            connection: in a transaction.
+            relations: what is to have a twin, by label.
+            standing: the OIDs of those that stand.
+            renamed: where those stand whose name is to change: what reads them knows that name.
+        """
         self._connection = connection
         self._relations = relations
         self._standing = standing
+        self._renamed = renamed
         self._labels = {oid: label for label, oid in standing.items()}
         self.labels = tuple(relations)
         """The views that twins' marks number."""
@@ -109,7 +118,7 @@ class Twins:
         """Have an empty view stand in: with the columns of what stands, or with none."""
         query: sql.Composable = sql.SQL("SELECT")
         if label in self._standing:
-            relation = self._relations[label]
+            relation = self._renamed.get(label, self._relations[label])
             query = sql.SQL("TABLE {}").format(sql.Identifier(relation.schema, relation.name))
         self._connection.execute(_STAND_IN.format(self._twin(label), query))
         self.oids[self._read_reads(self._twins[label].name)[0]] = label
@@ -186,9 +195,10 @@ class Twins:
 
     def shadowed(self, query: str) -> Shadowed:
         """A query as it must be written to read twins."""
-        return shadowed(
-            query, {self._relations[label]: twin for label, twin in self._twins.items()}
-        )
+        twins = {self._relations[label]: twin for label, twin in self._twins.items()}
+        for label, relation in self._renamed.items():
+            twins[relation] = Twin(self._twins[label].name, visible=False)
+        return shadowed(query, twins)
 
     def _read_visible(self) -> frozenset[str]:
         parameters = {

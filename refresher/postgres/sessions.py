@@ -188,6 +188,17 @@ def set_local(name: str, value: str) -> sql.Composed:
     return sql.SQL("SET LOCAL {} = {}").format(identifiers.setting(name), sql.Literal(value))
 
 
+def set_session(name: str, value: str) -> sql.Composed:
+    """One SET statement, for a connection that is nobody else's and is thrown away."""
+    return sql.SQL("SET {} = {}").format(identifiers.setting(name), sql.Literal(value))
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Whether a pooler in transaction mode is in between, where a session's settings leak."""
+    row = connection.execute(_QUERIES["backend"]).fetchone()
+    return row is None or row["pid"] != connection.info.backend_pid
+
+
 def milliseconds(duration: timedelta) -> str:
     """A duration as PostgreSQL's timeouts take it; at least 1, for 0 would mean none."""
     return f"{max(1, round(duration.total_seconds() * 1000))}ms"

@@ -17,3 +17,7 @@ WHERE s.name <> 'refresher'
 -- name: watch_client
 -- description: Have the server notice a client that vanished; some platforms can't.
 SET LOCAL client_connection_check_interval = '1s'
+
+-- name: backend
+-- description: The process that serves this statement.
+SELECT pg_catalog.pg_backend_pid() AS pid

@@ -42,11 +42,11 @@ def read_former(connection: Connection, names: Collection[str]) -> dict[str, Rel
 
 
 def read_contents(connection: Connection, names: Collection[str]) -> dict[str, datetime]:
-    """As of when the contents of views are that refresher computed."""
+    """By which moment's definitions the contents of views were computed, where refresher did it."""
     if not _is_present(connection):
         return {}
     rows = connection.execute(_QUERIES["contents"], {"views": list(names)})
-    return {row["view"]: row["as_of"] for row in rows}
+    return {row["view"]: row["at"] for row in rows}
 
 
 def record_applied(connection: Connection, views: Mapping[str, View]) -> None:
@@ -54,10 +54,17 @@ def record_applied(connection: Connection, views: Mapping[str, View]) -> None:
     connection.execute(_QUERIES["record"], _places(views))
 
 
-def record_change(connection: Connection, views: Mapping[str, View]) -> None:
-    """These views have another query from this transaction on."""
+def record_change(
+    connection: Connection,
+    views: Mapping[str, View],
+    *,
+    changed: Collection[str],
+    built: Collection[str] = (),
+) -> None:
+    """Record which views have another query from this transaction on, and which were built anew."""
     if views:
-        connection.execute(_QUERIES["change"], _places(views))
+        marks = {"changed": list(changed), "built": list(built)}
+        connection.execute(_QUERIES["change"], _places(views) | marks)
 
 
 def rename(connection: Connection, before: str, after: str) -> None:

@@ -33,18 +33,26 @@ WHERE (d.schema_name, d.relation_name) IS DISTINCT FROM
     (excluded.schema_name, excluded.relation_name)
 
 -- name: change
--- description: These views have another query from this transaction on.
-INSERT INTO refresher.definition AS d (view, schema_name, relation_name, changed_at)
-SELECT w.view, w.schema_name, w.relation_name, clock_timestamp()
+-- description: What becomes of views at this moment: another query, or built on what stands now.
+INSERT INTO refresher.definition AS d (view, schema_name, relation_name, changed_at, built_at)
+SELECT
+    w.view, w.schema_name, w.relation_name,
+    CASE WHEN w.view = ANY (%(changed)s) THEN now.at END,
+    CASE WHEN w.view = ANY (%(built)s) THEN now.at END
 FROM unnest(%(views)s::text[], %(schemas)s::text[], %(names)s::text[])
     AS w (view, schema_name, relation_name)
+CROSS JOIN (SELECT clock_timestamp() AS at OFFSET 0) AS now
 ORDER BY w.view
-ON CONFLICT (view) DO UPDATE SET changed_at = excluded.changed_at, applied_at = clock_timestamp()
+ON CONFLICT (view) DO UPDATE SET
+    applied_at = clock_timestamp(),
+    changed_at = coalesce(excluded.changed_at, d.changed_at),
+    built_at = coalesce(excluded.built_at, d.built_at)
 
 -- name: contents
--- description: As of when the contents that stand are.
-SELECT s.view, s.as_of
+-- description: As of when the contents that stand are, and the definitions they were computed by.
+SELECT s.view, greatest(s.as_of, d.built_at) AS at
 FROM refresher.state AS s
+LEFT JOIN refresher.definition AS d ON d.view = s.view
 JOIN refresher.view AS v ON v.name = s.view
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema_name
 JOIN pg_catalog.pg_class AS c

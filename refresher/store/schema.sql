@@ -136,10 +136,25 @@ CREATE TABLE refresher.definition (
     schema_name text NOT NULL,
     relation_name text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    changed_at timestamptz
+    changed_at timestamptz,
+    built_at timestamptz
 );
 COMMENT ON TABLE refresher.definition IS 'Views that were applied, and where; one that is no longer configured can be dropped by its row.';
 COMMENT ON COLUMN refresher.definition.changed_at IS 'When apply last gave the view another query: contents computed from it before are of the old one.';
+COMMENT ON COLUMN refresher.definition.built_at IS 'When apply last built the view beside and exchanged it: on the definitions of that moment.';
+
+CREATE TABLE refresher.verdict (
+    view text NOT NULL,
+    check_name text NOT NULL,
+    message text,
+    broken_since timestamptz,
+    checked_at timestamptz NOT NULL,
+    run bigint,
+    PRIMARY KEY (view, check_name)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE refresher.verdict IS 'How checks were judged last: of a plain view each time, of what is refreshed when a refresh was refused.';
+COMMENT ON COLUMN refresher.verdict.message IS 'What is broken; null where the check holds.';
+COMMENT ON COLUMN refresher.verdict.run IS 'The run that was refused, whose record is written with this: a later success mends it without a write, for that could fail the success. Null of a plain view.';
 
 CREATE TABLE refresher.look (
     view text PRIMARY KEY,
@@ -238,3 +253,15 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS r ON true;
 COMMENT ON VIEW refresher.freshness IS 'One row a view: how stale it is now. Grant it to any application.';
+
+CREATE VIEW refresher.broken_check AS
+SELECT v.view, v.check_name, v.message, v.broken_since, v.checked_at
+FROM refresher.verdict AS v
+JOIN refresher.view AS w ON w.name = v.view
+LEFT JOIN refresher.state AS s ON s.view = v.view
+WHERE v.message IS NOT NULL
+    AND CASE
+        WHEN w.kind = 'view' THEN v.run IS NULL
+        ELSE v.run > coalesce(s.run, 0)
+    END;
+COMMENT ON VIEW refresher.broken_check IS 'One row a check that is broken now. Grant it to any application.';

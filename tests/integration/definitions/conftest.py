@@ -1,6 +1,6 @@
 """A workbench: a database, definitions, and what an apply does with them."""
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ import pytest
 from refresher.config.model import Database as DatabaseConfig
 from refresher.config.model import Index, Kind, Secret, View
 from refresher.definitions.apply import Applied, apply
+from refresher.definitions.plan import Plan
+from refresher.definitions.planning import read_plan
 from refresher.definitions.populate import Populator
 from refresher.definitions.simulate import Simulation, simulate
 from refresher.events import Event
@@ -103,25 +105,31 @@ class Workbench:
             began=lambda _discharge: None,
         )
 
-    def apply(
-        self,
-        *,
-        only: Container[str] | None = None,
-        tell: Callable[[str, str], None] = lambda _view, _step: None,
-    ) -> dict[str, Applied]:
-        applied = apply(self.populator(), only=only, tell=tell)
-        return {each.view: each for each in applied}
+    def plan(self, **options: Any) -> Plan:
+        return read_plan(self.session.connection(), self.views, **options).plan
 
-    def apply_one(self, name: str) -> Applied:
-        return self.apply()[name]
+    def kinds(self, **options: Any) -> list[tuple[str, ...]]:
+        """The steps of a plan: what each does, and to which views."""
+        return [(step.kind, *step.views) for step in self.plan(**options).steps]
 
-    def apply_well(self) -> list[str]:
-        """Apply, expecting neither drift nor error; returns the views in their order."""
-        applied = self.apply()
-        assert {each.view: (each.drift, each.error) for each in applied.values()} == dict.fromkeys(
-            applied, ((), None)
-        )
-        return list(applied)
+    def apply(self, **options: Any) -> Applied:
+        return apply(self.populator(), **options)
+
+    def apply_well(self, **options: Any) -> list[tuple[str, ...]]:
+        """Apply, expecting every step to be done and none to be left; returns the steps."""
+        applied = self.apply(**options)
+        assert [result.detail for result in applied.steps if result.outcome != "done"] == []
+        assert self.kinds(**options) == []
+        return [(result.step.kind, *result.step.views) for result in applied.steps]
+
+    def errors(self, **options: Any) -> dict[str, str]:
+        """Apply, expecting some steps to fail; returns why, by their first view."""
+        applied = self.apply(**options)
+        return {
+            result.step.views[0]: result.detail or ""
+            for result in applied.steps
+            if result.outcome == "failed"
+        }
 
     def simulate(self) -> Simulation:
         return simulate(self.session.connection(), self.views)

@@ -6,7 +6,7 @@ import pytest
 from refresher.definitions.compare import Aspect
 from refresher.definitions.look import look_for_drift
 from refresher.errors import CatalogError
-from tests.integration.definitions.conftest import Workbench, define_chain
+from tests.integration.definitions.conftest import PLAIN, Workbench, define_chain
 
 
 def look(workbench: Workbench) -> dict[str, list[Aspect]]:
@@ -67,6 +67,16 @@ def test_a_view_that_is_neither_there_nor_possible_says_why(workbench: Workbench
 
     assert (found.view, found.aspect) == ("broken", Aspect.DEFINITION)
     assert "no_such_table" in found.message
+
+
+def test_what_is_new_is_missing_even_where_it_reads_what_is_new(workbench: Workbench) -> None:
+    # More than are looked at together.
+    names = [f"v{number:02}" for number in range(40)]
+    for name in names[:-1]:
+        workbench.define(name, "SELECT 1 AS id", PLAIN)
+    workbench.define(names[-1], f"SELECT * FROM {names[0]}", PLAIN)
+
+    assert look(workbench) == {name: [Aspect.MISSING] for name in names}
 
 
 def test_whoever_holds_a_lock_is_given_way_to(workbench: Workbench) -> None:

@@ -1,0 +1,45 @@
+"""Telling what apply built beside, and did not get to exchange, from everybody else's relations."""
+
+from refresher.definitions import statements
+from refresher.names import RelationName, fitted_name
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection
+
+_QUERIES = load_queries("refresher.definitions", "marks.sql")
+_PREFIX = "refresher"
+_COMMENT = "refresher builds this beside {}; if it is left over, the next apply drops it"
+
+
+def free_name(connection: Connection, relation: RelationName, suffix: str) -> RelationName:
+    """A name made from a relation's, in its schema, that nothing has yet."""
+    number = 0
+    while True:
+        numbered = f"{suffix}_{number}" if number else suffix
+        name = fitted_name(_PREFIX, relation.name, suffix=numbered)
+        names = {"schema": relation.schema, "name": name}
+        if connection.execute(_QUERIES["taken"], names).fetchone() is None:
+            return RelationName(relation.schema, name)
+        number += 1
+
+
+def mark_comment(relation: RelationName) -> str:
+    """The comment of what is built beside a relation."""
+    return _COMMENT.format(relation)
+
+
+def drop_leftovers(connection: Connection) -> list[str]:
+    """Drop what earlier applies left; returns what was dropped.
+
+    It is told by its comment and its name, never by the name alone. Only the holder of the apply's
+    lock may do this: everything else that is marked is being built by it.
+    """
+    rows = connection.execute(
+        _QUERIES["leftovers"],
+        {"prefix": f"{_PREFIX}_", "begin": _COMMENT.partition("{")[0]},
+    ).fetchall()
+    dropped = []
+    for row in rows:
+        relation = RelationName(row["schema"], row["name"])
+        connection.execute(statements.drop(row["kind"], relation))
+        dropped.append(str(relation))
+    return dropped

@@ -1,0 +1,160 @@
+"""Reading everything a plan is made from. Nothing here changes the database."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from refresher.checks.columns import broken_columns
+from refresher.config.model import View
+from refresher.definitions.dependents import read_dependents, read_strangers
+from refresher.definitions.facts import read_facts_of
+from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.plan import Obstacle, Plan, PlanFacts, make_plan
+from refresher.definitions.simulate import Simulation, simulate
+from refresher.graph import Graph
+from refresher.names import RelationName
+from refresher.postgres.sessions import Connection
+from refresher.store.definition import AppliedView, read_applied, read_contents, read_former
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, and what it was made from."""
+
+    plan: Plan
+    simulation: Simulation
+    former: Mapping[str, RelationName]
+    """Where views stand that are to be renamed, or that are no longer configured."""
+
+
+def read_plan(
+    connection: Connection,
+    views: Mapping[str, View],
+    *,
+    prune: bool = False,
+    only: Collection[str] | None = None,
+    allow_drop: Collection[str] = (),
+) -> Planned:
+    """Compare the definitions of one database with what stands, and plan the steps between them.
+
+    Args:
+        connection: where they are.
+        views: all managed views of that database.
+        prune: whether views that are no longer configured are to be dropped.
+        only: the views that steps are asked for; all definitions are compared nevertheless.
+        allow_drop: what may be dropped where it would not work any more, as problems name it.
+
+    Raises:
+        CatalogError: schemas, roles or privileges are missing that the definitions need.
+        ConfigError: PostgreSQL refuses some of them.
+        PlanError: they read each other in a circle.
+        psycopg.Error: the database went away, or does not let us read what they read.
+    """
+    renamed = _read_renamed(connection, views)
+    simulation = simulate(connection, views, renamed=renamed)
+    subjects = simulation.subjects
+    applied = read_applied(connection)
+    owners = {subject.standing.owner for subject in subjects.values() if subject.standing}
+    facts = PlanFacts(
+        subjects=subjects,
+        graph=simulation.graph,
+        renamed={name: views[name].renamed_from or "" for name in renamed},
+        outdated=_outdated(applied, read_contents(connection, views), simulation.graph),
+        removed=_read_removed(connection, applied, views, subjects),
+        obstacles=_read_obstacles(connection, subjects),
+        broken=_read_broken(connection, subjects),
+        strangers=read_strangers(connection, owners),
+        prune=prune,
+        only=only,
+        allow_drop=allow_drop,
+    )
+    removed = {name: applied[name].relation for name in facts.removed}
+    return Planned(plan=make_plan(facts), simulation=simulation, former={**renamed, **removed})
+
+
+def _read_renamed(connection: Connection, views: Mapping[str, View]) -> dict[str, RelationName]:
+    """Views that have another name than what stands, and where that is."""
+    before = {name: view.renamed_from for name, view in views.items() if view.renamed_from}
+    former = read_former(connection, [name for name in before.values() if name])
+    places = {
+        name: former.get(old, RelationName(views[name].relation.schema, old))
+        for name, old in before.items()
+        if old
+    }
+    candidates = [*places.values(), *(views[name].relation for name in places)]
+    stand = read_facts_of(connection, candidates)
+    return {
+        name: place
+        for name, place in places.items()
+        if place in stand and place != views[name].relation and views[name].relation not in stand
+    }
+
+
+def _outdated(
+    applied: Mapping[str, AppliedView], contents: Mapping[str, datetime], graph: Graph
+) -> dict[str, str]:
+    """Views whose contents were computed before something they read had another query."""
+    found = {}
+    for name, as_of in contents.items():
+        causes = [
+            upstream
+            for upstream in sorted(graph.all_upstreams(name))
+            if upstream in applied
+            and (changed := applied[upstream].changed_at) is not None
+            and changed > as_of
+        ]
+        if causes:
+            found[name] = causes[0]
+    return found
+
+
+def _read_removed(
+    connection: Connection,
+    applied: Mapping[str, AppliedView],
+    views: Mapping[str, View],
+    subjects: Mapping[str, Subject],
+) -> dict[str, RelationFacts]:
+    """Views that were applied once, are no longer configured, and still stand."""
+    formerly = {view.renamed_from for view in views.values()}
+    taken = {subject.view.relation for subject in subjects.values() if subject.managed}
+    gone = {
+        name: view.relation
+        for name, view in applied.items()
+        if name not in views and name not in formerly and view.relation not in taken
+    }
+    stand = read_facts_of(connection, list(gone.values()))
+    return {
+        name: stand[relation]
+        for name, relation in gone.items()
+        if relation in stand and stand[relation].is_view
+    }
+
+
+def _read_obstacles(connection: Connection, subjects: Mapping[str, Subject]) -> list[Obstacle]:
+    labels = {
+        subject.standing.oid: label
+        for label, subject in subjects.items()
+        if subject.standing and subject.standing.is_view
+    }
+    return [
+        Obstacle(
+            view=labels[dependent.relation],
+            name=dependent.name,
+            problem=f"depends on {labels[dependent.relation]}, and can't be re-pointed",
+        )
+        for dependent in read_dependents(connection, labels)
+        if dependent.statement is None
+    ]
+
+
+def _read_broken(
+    connection: Connection, subjects: Mapping[str, Subject]
+) -> dict[str, tuple[str, ...]]:
+    """Checks of columns that a definition breaks, whatever its contents are."""
+    found = {}
+    for label, subject in subjects.items():
+        if subject.managed and subject.desired is not None:
+            broken = broken_columns(connection, subject.view.checks, subject.desired.columns)
+            if broken:
+                found[label] = tuple(map(str, broken))
+    return found

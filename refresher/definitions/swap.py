@@ -1,0 +1,258 @@
+"""Exchanging what was built beside for what stands, in one short transaction.
+
+    1  lock everything that changes, readers' order: a view before what it reads; 0.25 s in all
+    2  see that everything still is what the plan was made for
+    3  what stands steps aside; what was built takes the names
+    4  re-point plain views and whatever else depends on the names; make what belongs to a view
+    5  drop what stepped aside: never with CASCADE, so that nobody's object goes unseen
+    6  names of indexes, comments, records; COMMIT
+
+Readers wait for steps 1 to 6 at the most. A lock that isn't had in time rolls back to before step
+1 and is asked for again: with a longer wait it would be a reader whom PostgreSQL ends as victim of
+the deadlock. Replacing all dependents first, leaf by leaf, never succeeded under readers.
+
+The fences of the views are held all the time from before they are filled, in this transaction, so
+that no refresh gets newer contents into what is about to be dropped.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from refresher.definitions import statements
+from refresher.definitions.affected import is_changed
+from refresher.definitions.beside import Building, Built
+from refresher.definitions.dependents import Dependent, read_dependents, read_own
+from refresher.definitions.facts import read_facts_of
+from refresher.definitions.marks import free_name
+from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.patience import persist
+from refresher.definitions.step import Swap
+from refresher.errors import CatalogError, PlanError
+from refresher.names import RelationName
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection, connect, major, set_local
+from refresher.refresh.session import Session
+from refresher.runs import Run
+from refresher.store.definition import record_change
+
+_QUERIES = load_queries("refresher.definitions", "swap.sql")
+
+_ALL_LOCKS_SECONDS = 0.25
+_FURTHER_LOCKS = "100ms"
+_FENCE_WAIT = "1s"
+
+
+@contextmanager
+def fenced(
+    session: Session, views: Sequence[str], waiting: Callable[[], None]
+) -> Iterator[Connection]:
+    """A transaction that holds the fences of views; it commits if nothing is raised.
+
+    Args:
+        session: which database, and who works there.
+        views: those whose contents are exchanged.
+        waiting: called while somebody else refreshes one of them; what it raises ends the waiting.
+    """
+    with holding(session) as connection:
+        parameters = {"views": list(views), "worker": session.worker}
+
+        def take() -> None:
+            with connection.transaction():
+                connection.execute(set_local("lock_timeout", _FENCE_WAIT))
+                connection.execute(_QUERIES["take_fences"], parameters)
+
+        if views:
+            persist(take, waiting=waiting)
+            connection.execute(_QUERIES["note_fences"], parameters)
+        yield connection
+
+
+@contextmanager
+def holding(session: Session) -> Iterator[Connection]:
+    """A transaction that may hold locks for long: while it is idle, no other one minds it.
+
+    It has no snapshot then, which CREATE INDEX CONCURRENTLY would wait for.
+    """
+    application = f"refresher {session.worker}"
+    with connect(session.endpoint, application=application) as connection, connection.transaction():
+        connection.execute(_QUERIES.on("hold", major(connection)))
+        yield connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanging:
+    """One swap, once everything is built."""
+
+    connection: Connection
+    """In the transaction that holds the fences."""
+    step: Swap
+    subjects: Mapping[str, Subject]
+    building: Building
+
+    def exchange(self, waiting: Callable[[], None]) -> list[Run]:
+        """Exchange; returns the runs that filled what readers see now.
+
+        Raises:
+            CatalogError: something changed since the plan was made, or is in use all the time.
+            PlanError: something came to depend on what goes, and can't be re-pointed.
+            psycopg.Error: whatever PostgreSQL says.
+        """
+
+        def attempt() -> list[Run]:
+            with self.connection.transaction():
+                self._lock()
+                self._require_unchanged()
+                return self._exchange()
+
+        return persist(attempt, waiting=waiting)
+
+    def _standing(self) -> dict[str, RelationFacts]:
+        """What stands of all that changes, as readers lock it: a view before what it reads."""
+        labels = {*self.step.beside, *self.step.repointed, *self._dropped_views()}
+        reads = {label: self.subjects[label].read & labels for label in self.subjects}
+        order = [label for label in TopologicalSorter(reads).static_order() if label in labels]
+        return {
+            label: standing
+            for label in reversed(order)
+            if (standing := self.subjects[label].standing) is not None
+        }
+
+    def _dropped_views(self) -> list[str]:
+        return [label for label in self.subjects if label in self.step.dropped]
+
+    def _relation(self, label: str) -> RelationName:
+        return self.subjects[label].view.relation
+
+    def _lock(self) -> None:
+        until = time.monotonic() + _ALL_LOCKS_SECONDS
+        for label, standing in self._standing().items():
+            left = max(1, round((until - time.monotonic()) * 1000))
+            self.connection.execute(set_local("lock_timeout", f"{left}ms"))
+            # Giving a view to its owner changes nothing; LOCK TABLE refuses a materialized view,
+            # and of a plain one it would lock every table, too.
+            self.connection.execute(
+                statements.set_owner(standing.kind, self._relation(label), standing.owner)
+            )
+        self.connection.execute(set_local("lock_timeout", _FURTHER_LOCKS))
+
+    def _require_unchanged(self) -> None:
+        standing = self._standing()
+        found = read_facts_of(self.connection, [self._relation(label) for label in standing])
+        for label, before in standing.items():
+            now = found.get(self._relation(label))
+            if now is None or (now.oid, now.query, now.columns) != (
+                before.oid,
+                before.query,
+                before.columns,
+            ):
+                message = f"{label} was changed by somebody else meanwhile; apply again"
+                raise CatalogError(message)
+
+    def _exchange(self) -> list[Run]:
+        standing = self._standing()
+        going = {label: standing[label] for label in standing if label in self.step.beside}
+        dependents = self._read_dependents(going)
+        own = [
+            statement
+            for label in self.step.beside
+            if label in going
+            for statement in self._read_own(label, going[label])
+        ]
+        self._drop_allowed(standing, dependents)
+        aside = {label: self._step_aside(label, facts) for label, facts in going.items()}
+        for built, label in self._built():
+            name = self._relation(label).name
+            self.connection.execute(statements.rename(built.kind, built.relation, name))
+        self._repoint(dependents)
+        for label, relation in aside.items():
+            self.connection.execute(statements.drop(going[label].kind, relation))
+        for statement in own:
+            self.connection.execute(statements.users(statement))
+        self._finish()
+        fillings = self.building.fillings.values()
+        return [filling.succeed(self.connection) for filling in fillings]
+
+    def _built(self) -> Iterator[tuple[Built, str]]:
+        for label in self.step.beside:
+            yield self.building.built[label], label
+
+    def _read_dependents(self, going: Mapping[str, RelationFacts]) -> list[Dependent]:
+        oids = [facts.oid for facts in going.values()]
+        # What belongs to a relation that goes is made again with the relation.
+        found = [
+            each for each in read_dependents(self.connection, oids) if each.part_of not in oids
+        ]
+        stuck = [
+            each.name
+            for each in found
+            if each.statement is None and each.name not in self.step.dropped
+        ]
+        if stuck:
+            message = f"{', '.join(stuck)} came to depend on what goes meanwhile; plan again"
+            raise PlanError(message)
+        return found
+
+    def _read_own(self, label: str, standing: RelationFacts) -> list[str]:
+        subject = self.subjects[label]
+        columns = [name for name, _ in subject.desired.columns] if subject.desired else []
+        return read_own(
+            self.connection, standing.oid, columns, column_grants=subject.view.grants is None
+        )
+
+    def _drop_allowed(
+        self, standing: Mapping[str, RelationFacts], dependents: Sequence[Dependent]
+    ) -> None:
+        for label in standing:
+            if label in self.step.dropped:
+                drop = statements.drop(standing[label].kind, self._relation(label))
+                self.connection.execute(drop)
+        for name in dict.fromkeys(each.name for each in dependents):
+            if name in self.step.dropped:
+                self.connection.execute(statements.users(f"DROP {name}"))
+
+    def _step_aside(self, label: str, standing: RelationFacts) -> RelationName:
+        relation = self._relation(label)
+        aside = free_name(self.connection, relation, "aside")
+        self.connection.execute(statements.rename(standing.kind, relation, aside.name))
+        return aside
+
+    def _repoint(self, dependents: Sequence[Dependent]) -> None:
+        for label in self.step.repointed:
+            subject = self.subjects[label]
+            assert subject.template is not None  # noqa: S101 - what stays has a query
+            assert subject.desired is not None  # noqa: S101 - and so it has facts
+            replaced = statements.create(
+                "v",
+                self._relation(label),
+                subject.template.query(self._relation),
+                subject.desired.options,
+                replace=True,
+            )
+            statements.execute_one(self.connection, replaced)
+        for dependent in dependents:
+            if dependent.statement is not None and dependent.name not in self.step.dropped:
+                self.connection.execute(statements.users(dependent.statement))
+
+    def _finish(self) -> None:
+        for built, label in self._built():
+            relation = self._relation(label)
+            desired = self.subjects[label].desired
+            for temporary, name in built.indexes.items():
+                index = RelationName(relation.schema, temporary)
+                self.connection.execute(statements.rename_index(index, name))
+            comment = desired.comment if desired else None
+            self.connection.execute(statements.set_comment(built.kind, relation, comment))
+        managed = {
+            label: self.subjects[label].view
+            for label in (*self.step.beside, *self.step.repointed)
+            if self.subjects[label].managed
+        }
+        record_change(
+            self.connection,
+            managed,
+            changed=[label for label in managed if is_changed(self.subjects[label])],
+            built=[label for label in managed if label in self.step.beside],
+        )
