@@ -33,6 +33,17 @@ class Graph:
         """Everything that its contents reach."""
         return _reached(view, self._readers)
 
+    def groups(self) -> tuple[frozenset[str], ...]:
+        """All views, those that one way or the other lead to each other together."""
+        edges = {name: (*read, *self._readers.get(name, ())) for name, read in self.reads.items()}
+        found: list[frozenset[str]] = []
+        seen: set[str] = set()
+        for name in self.reads:
+            if name not in seen:
+                found.append(_reached(name, edges) | {name})
+                seen |= found[-1]
+        return tuple(found)
+
     def refreshed_upstreams(self, view: str) -> tuple[str, ...]:
         """The nearest refreshed views above it, by name: those reached through plain ones only."""
         read = {name for plain in self._seen_through(view) for name in self.reads.get(plain, ())}

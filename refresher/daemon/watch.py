@@ -27,7 +27,9 @@ from refresher.store.outside import see_refreshed_outside
 _LOGGER = logging.getLogger(__name__)
 
 _LOOK_EVERY = timedelta(minutes=5)
-"""PostgreSQL normalises every definition for it, which costs the catalog some dead rows each."""
+_LOOK_SHARE = 0.01
+"""Of the time, at most, is spent on looks where there are very many views: PostgreSQL normalises
+every definition for one, which costs some milliseconds and some dead rows in the catalog each."""
 _TICK_SECONDS = 5.0
 """How often it is asked whether a look is due, and whether somebody else refreshed a view."""
 _AGAIN_SECONDS = 30.0
@@ -47,6 +49,7 @@ class Watch:
         self._emit = emit
         self._wanted = threading.Event()
         self._not_before = 0.0
+        self._every = _LOOK_EVERY
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{alias} watch", daemon=True)
@@ -98,7 +101,7 @@ class Watch:
             self._emit(RefreshedOutside(database=self._alias, view=name))
         if time.monotonic() < self._not_before:
             return
-        if self._wanted.is_set() or look_due(connection, views, every=_LOOK_EVERY):
+        if self._wanted.is_set() or look_due(connection, views, every=self._every):
             self._wanted.clear()
             try:
                 self._look(connection, views)
@@ -107,6 +110,7 @@ class Watch:
                 raise
 
     def _look(self, connection: Connection, views: Mapping[str, View]) -> None:
+        began = time.monotonic()
         try:
             found = look_for_drift(connection, views)
         except psycopg.errors.LockNotAvailable:
@@ -118,6 +122,8 @@ class Watch:
                 raise
             self._tell_problem(connection, views, error)
             return
+        took = timedelta(seconds=time.monotonic() - began)
+        self._every = max(_LOOK_EVERY, took / _LOOK_SHARE)
         appeared, gone = record_drift(connection, views, _folded(found))
         for drift in appeared:
             self._emit(

@@ -111,3 +111,19 @@ def test_a_long_chain_is_no_deeper_than_a_short_one() -> None:
     assert chain.order() == tuple(sorted(reads))
     assert chain.refreshed_upstreams("v04999") == ("v00000",)
     assert len(chain.all_downstreams("v00000")) == 4999
+
+
+def test_groups_have_nothing_to_do_with_each_other() -> None:
+    found = graph(c="b", b="a", d="a", f="e", g="").groups()
+
+    assert set(found) == {frozenset("abcd"), frozenset("ef"), frozenset("g")}
+
+
+@given(graphs())
+def test_every_view_is_in_one_group_with_all_it_leads_to(drawn: Graph) -> None:
+    groups = drawn.groups()
+
+    assert sorted(name for group in groups for name in group) == sorted(drawn.reads)
+    for group in groups:
+        for name in group:
+            assert drawn.all_upstreams(name) | drawn.all_downstreams(name) <= group
