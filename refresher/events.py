@@ -92,6 +92,25 @@ class RefreshedOutside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckBroken:
+    """A plain view breaks a check, or breaks it in another way than before: `check.broken`."""
+
+    database: str
+    view: str
+    check: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckMended:
+    """A plain view meets a check that it broke before: `check.mended`."""
+
+    database: str
+    view: str
+    check: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigReloaded:
     """A changed configuration is in force: `config.reloaded`."""
 
@@ -140,6 +159,8 @@ Event: TypeAlias = (
     | DriftGone
     | DriftUnknown
     | RefreshedOutside
+    | CheckBroken
+    | CheckMended
     | ConfigReloaded
     | ConfigRejected
     | DaemonStarted

@@ -104,6 +104,7 @@ def make_view_snapshot(
         next_due_at=NOON + timedelta(minutes=15) if refreshed else None,
         waiting=None,
         tallies={("runs", "concurrent/succeeded"): 40} if refreshed else {},
+        broken_checks=(),
         watched=Watched(looked_at=NOON),
     )
     return replace(snapshot, **changes)

@@ -57,6 +57,13 @@ def command(context: click.Context, views: tuple[str, ...], *, as_json: bool) ->
         several = len(config.databases) > 1
         columns = ("database", *_COLUMNS) if several else _COLUMNS
         print_table(columns, [_row(view, now, several=several) for view, now in shown])
+        for view, now in shown:
+            for broken in view.broken_checks:
+                since = render.cell_moment(broken.broken_since, now)
+                render.say(
+                    f"{view.view.name}: check {broken.check}, broken since {since}:"
+                    f" {broken.message}"
+                )
     elif not picked:
         render.tell(f"{config.path} has no views")
     return code
@@ -89,6 +96,9 @@ def _notes(view: ViewSnapshot, now: datetime) -> list[str]:
     notes = [state for state, holds in states.items() if holds]
     if view.waiting not in {None, *notes}:
         notes.append(view.waiting or "")
+    if view.broken_checks:
+        broken = ", ".join(broken.check for broken in view.broken_checks)
+        notes.append(f"broken checks: {broken}")
     return [*notes, *_done_by_others(view, now)]
 
 

@@ -8,9 +8,10 @@ from refresher.cli import render
 from refresher.cli.context import load, reach
 from refresher.cli.parameters import Command, config_option, json_option
 from refresher.config.model import Config
+from refresher.definitions.breaking import would_break
 from refresher.definitions.compare import Drift, compare, note_blocked, note_unknown
 from refresher.definitions.simulate import Simulation, simulate
-from refresher.errors import RefresherError
+from refresher.errors import ConfigError, RefresherError
 from refresher.postgres.sessions import connect
 
 
@@ -20,7 +21,8 @@ from refresher.postgres.sessions import connect
     short_help="Check the configuration; with --database also against the server.",
     help="Check the configuration and every definition, without a database.\n\n"
     "With --database the definitions are created on the server too, in a transaction that is"
-    " rolled back; what differs from what stands is told, and is no error.",
+    " rolled back. What differs from what stands is told, and is no error; columns that break a"
+    " check are one.",
     examples={
         "refresher validate": "offline, in a commit hook for one",
         "refresher validate --database": "before a deployment",
@@ -50,7 +52,9 @@ def command(context: click.Context, *, on_server: bool, as_json: bool) -> int:
     if config is not None and on_server:
         for alias in config.databases:
             try:
-                simulation = _simulate(config, alias)
+                simulation, broken = _simulate(config, alias)
+                if broken:
+                    errors.append(ConfigError("\n".join(broken)))
                 drift += [(alias, found) for found in _drift(config, simulation)]
                 notes += _notes(config, simulation)
             except RefresherError as error:
@@ -73,9 +77,12 @@ def command(context: click.Context, *, on_server: bool, as_json: bool) -> int:
     return max((error.exit_code for error in errors), default=0)
 
 
-def _simulate(config: Config, alias: str) -> Simulation:
+def _simulate(config: Config, alias: str) -> tuple[Simulation, tuple[str, ...]]:
+    """What the definitions mean, and which checks of columns they would break."""
+    views = config.views_of(alias)
     with reach(config, alias) as endpoint, connect(endpoint) as connection:
-        return simulate(connection, config.views_of(alias))
+        simulation = simulate(connection, views)
+        return simulation, would_break(connection, views, simulation.desired)
 
 
 def _drift(config: Config, simulation: Simulation) -> list[Drift]:

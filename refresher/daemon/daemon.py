@@ -9,6 +9,8 @@ from refresher.daemon.applying import Applying
 from refresher.daemon.fleet import Fleet
 from refresher.daemon.listeners import fan_out
 from refresher.events import (
+    CheckBroken,
+    CheckMended,
     ConfigRejected,
     ConfigReloaded,
     DaemonStarted,
@@ -151,11 +153,13 @@ class Daemon:
                 | DriftFound(database=alias)
                 | DriftGone(database=alias)
                 | RefreshedOutside(database=alias)
+                | CheckBroken(database=alias)
+                | CheckMended(database=alias)
             ):
                 self._fleet.look(alias)
             case DatabaseUp(database=alias):
                 # The store is there now, and --apply, if asked for, has done what it can.
-                self._fleet.look_for_drift(alias)
+                self._fleet.look_around(alias)
             case _:
                 pass
 

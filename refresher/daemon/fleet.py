@@ -1,4 +1,4 @@
-"""The databases a daemon works in: a loop, an observer and a watch each, as the config says."""
+"""The databases a daemon works in: a loop and those who look on each, as the config says."""
 
 import contextlib
 import time
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from refresher.config.model import Config, Database, View
+from refresher.daemon.checking import Checker
 from refresher.daemon.database import DatabaseLoop, Prepare
 from refresher.daemon.endpoints import endpoint
 from refresher.daemon.observer import Observer
@@ -24,21 +25,34 @@ class _Member:
     loop: DatabaseLoop
     observer: Observer
     watch: Watch
+    checker: Checker
 
     def start(self) -> None:
         self.loop.start()
         self.observer.start()
         self.watch.start()
+        self.checker.start()
+
+    def replace_views(self, views: Mapping[str, View]) -> None:
+        self.loop.replace_views(views)
+        self.observer.replace_views(views)
+        self.watch.replace_views(views)
+        self.checker.replace_views(views)
+
+    def drain(self) -> None:
+        self.loop.drain()
+        self.checker.drain()
 
     def stop(self) -> None:
         self.loop.stop()
         self.observer.stop()
         self.watch.stop()
+        self.checker.stop()
         self.server.close()
 
 
 class Fleet:
-    """Every database's loop, observer and watch."""
+    """Every database's loop, observer, watch and checker."""
 
     def __init__(
         self, *, worker: str, emit: Listener, vitals: Vitals, latest: Latest, prepare: Prepare
@@ -62,16 +76,14 @@ class Fleet:
         """
         for alias, member in list(self._members.items()):
             if config.databases.get(alias) != member.loop.database:
-                member.loop.drain()
+                member.drain()
                 self._retiring.append(self._members.pop(alias))
         self._vitals.keep_databases(config.databases)
         self._latest.keep_databases(config.databases)
         for alias, database in config.databases.items():
             views = config.views_of(alias)
             if alias in self._members:
-                self._members[alias].loop.replace_views(views)
-                self._members[alias].observer.replace_views(views)
-                self._members[alias].watch.replace_views(views)
+                self._members[alias].replace_views(views)
             else:
                 self._members[alias] = self._make(config, database, views)
                 # Not before it is known here: its loop may ask for a look at once.
@@ -104,16 +116,17 @@ class Fleet:
         if member is not None:
             member.observer.look()
 
-    def look_for_drift(self, alias: str) -> None:
-        """Compare a database's views with their definitions now: it can be worked with."""
+    def look_around(self, alias: str) -> None:
+        """Look for drift and broken checks now: the database can be worked with."""
         member = self._members.get(alias)
         if member is not None:
             member.watch.look()
+            member.checker.look()
 
     def drain(self) -> None:
         """Start nothing more."""
         for member in self._everybody():
-            member.loop.drain()
+            member.drain()
 
     def cancel(self) -> int:
         """Cancel what is at work; to be repeated while `busy`. Returns how many."""
@@ -142,4 +155,11 @@ class Fleet:
             )
             observer = Observer(database, reachable, views, latest=self._latest)
             watch = Watch(database.alias, reachable, views, emit=self._emit)
-            return _Member(server=server.pop_all(), loop=loop, observer=observer, watch=watch)
+            checker = Checker(database.alias, reachable, views, emit=self._emit)
+            return _Member(
+                server=server.pop_all(),
+                loop=loop,
+                observer=observer,
+                watch=watch,
+                checker=checker,
+            )

@@ -209,8 +209,8 @@ VIEW_FAMILIES: tuple[ViewFamily, ...] = (
     ),
     gauge(
         "refresher_view_checks_broken",
-        "Whether the last refresh was refused because its contents broke a check.",
-        of_refreshed(lambda view: view.check_broken),
+        "How many of its checks are broken, as they were judged last.",
+        lambda view: len(view.broken_checks),
     ),
     counter(
         "refresher_refresh_runs_total",

@@ -12,6 +12,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from refresher.events import (
+    CheckBroken,
+    CheckMended,
     ConfigRejected,
     ConfigReloaded,
     DaemonStarted,
@@ -106,6 +108,11 @@ def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR
             return "warning", "drift.unknown", {"database": database, "problem": problem}
         case RefreshedOutside(database=database, view=view):
             return "info", "view.refreshed_outside", {"database": database, "view": view}
+        case CheckBroken(database=database, view=view, check=check, message=message):
+            fields = {"database": database, "view": view, "check": check, "problem": message}
+            return "warning", "check.broken", fields
+        case CheckMended(database=database, view=view, check=check):
+            return "info", "check.mended", {"database": database, "view": view, "check": check}
         case ConfigReloaded(views=views, note=note):
             return "info", "config.reloaded", {"views": views, "note": note}
         case ConfigRejected(error=error):

@@ -8,11 +8,11 @@ from typing import Any
 from refresher import freshness
 from refresher.catalog.introspection import RELATION_KINDS
 from refresher.config.model import View
-from refresher.errors import FailureReason
 from refresher.freshness import State
 from refresher.runs import Run
 from refresher.store.drift import Watched
 from refresher.store.state import ViewState
+from refresher.store.verdicts import BrokenCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,8 @@ class ViewSnapshot:
     """Why it is not being refreshed although it could be, in words."""
     tallies: Mapping[tuple[str, str], int]
     """(metric, label) → count, as `refresher.tally` keeps them."""
+    broken_checks: tuple[BrokenCheck, ...]
+    """Those of its configured checks that are broken now."""
     watched: Watched
     """What others did to it."""
 
@@ -60,11 +62,6 @@ class ViewSnapshot:
         if self.stored.running and self.last_run is not None and self.last_run.outcome is None:
             return self.last_run.started_at
         return None
-
-    @property
-    def check_broken(self) -> bool:
-        """Whether the last refresh was refused because its contents broke a check."""
-        return self.last_ended is not None and self.last_ended.failure is FailureReason.CHECK
 
     def data_as_of(self, now: datetime) -> datetime | None:
         """Everything committed before it shows in the view, down to the base tables."""
@@ -94,6 +91,7 @@ class ViewSnapshot:
             "next_due_at": _text(self.next_due_at),
             "paused": self.paused,
             "running": self.stored.running,
+            "broken_checks": [_check_as_json(broken) for broken in self.broken_checks],
             "drift": self._drift_as_json(),
             "drift_looked_at": _text(self.watched.looked_at),
             "drift_problem": self.watched.problem,
@@ -135,6 +133,15 @@ class DatabaseSnapshot:
     def now(self, monotonic: float) -> datetime:
         """The database's time at an instant of `time.monotonic()`."""
         return self.read_at + timedelta(seconds=monotonic - self.read_at_monotonic)
+
+
+def _check_as_json(broken: BrokenCheck) -> dict[str, str]:
+    return {
+        "check": broken.check,
+        "message": broken.message,
+        "broken_since": broken.broken_since.isoformat(),
+        "checked_at": broken.checked_at.isoformat(),
+    }
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -21,6 +21,7 @@ from refresher.schedule.facts import gather_facts
 from refresher.store.drift import Watched, read_watched
 from refresher.store.presence import replicas
 from refresher.store.state import LastRun, ViewState, read_clock, read_last_runs, read_states
+from refresher.store.verdicts import BrokenCheck, read_broken_checks
 
 _QUERIES = load_queries("refresher.observe", "snapshot.sql")
 
@@ -92,6 +93,7 @@ class _Found:
     last_successes: Mapping[str, Run]
     tallies: Mapping[str, Mapping[tuple[str, str], int]]
     sizes: Mapping[str, Mapping[str, Any]]
+    broken_checks: Mapping[str, tuple[BrokenCheck, ...]]
     watched: Mapping[str, Watched]
 
     @classmethod
@@ -108,6 +110,7 @@ class _Found:
             last_successes={row["view"]: Run.from_row(row) for row in successes},
             tallies=tallies,
             sizes=_read_sizes(connection, states),
+            broken_checks=read_broken_checks(connection, views),
             watched=read_watched(connection, views),
         )
 
@@ -145,6 +148,11 @@ class _Found:
             next_due_at=next_due_at(view, facts),
             waiting=decision.reason if isinstance(decision, Waiting) else None,
             tallies=self.tallies.get(name, {}),
+            broken_checks=tuple(
+                broken
+                for broken in self.broken_checks.get(name, ())
+                if broken.check in view.checks.names  # it may have been taken out meanwhile
+            ),
             watched=self.watched[name],
         )
 

@@ -28,6 +28,7 @@ import psycopg
 
 from refresher.catalog.introspection import read_target
 from refresher.catalog.model import Target
+from refresher.checks.contents import ChecksBrokenError
 from refresher.errors import FailureReason, RefresherError, RefreshError, UnreachableError
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
@@ -186,7 +187,13 @@ class Attempt:
             isinstance(error, psycopg.errors.QueryCanceled) and self._cancelled.is_set()
         )
         if cancelled:
-            return {"outcome": Outcome.CANCELLED, "failure": None, "error": None}
+            return {
+                "outcome": Outcome.CANCELLED,
+                "failure": None,
+                "error": None,
+                "broken": [],
+                "messages": [],
+            }
         match error:
             case RefreshError(reason=reason):
                 pass
@@ -198,7 +205,14 @@ class Attempt:
                 reason = failure_reason(error)
         cause = error.__cause__ if isinstance(error, CommitUnansweredError) else None
         text = describe(cause or error)
-        return {"outcome": Outcome.FAILED, "failure": reason, "error": text}
+        broken = error.broken if isinstance(error, ChecksBrokenError) else ()
+        return {
+            "outcome": Outcome.FAILED,
+            "failure": reason,
+            "error": text,
+            "broken": [each.check for each in broken],
+            "messages": [each.message for each in broken],
+        }
 
     def _ended(self, run: Run) -> Ended:
         self.emit(RunFinished(database=self.session.endpoint.alias, run=run))
@@ -280,6 +294,8 @@ def _end(
             "strategy": transaction and transaction.choice.strategy,
             "reason": transaction and transaction.choice.reason,
             "lock_wait": transaction and transaction.lock_wait,
+            "broken": [],
+            "messages": [],
             **failure,
         },
     ).fetchone()

@@ -220,6 +220,28 @@ WITH ended AS (
     ) AS c (metric, label)
     WHERE c.label IS NOT NULL
     ON CONFLICT (view, metric, label) DO UPDATE SET value = t.value + excluded.value
+), mended AS (
+    DELETE FROM refresher.verdict AS v
+    USING ended
+    WHERE v.view = ended.view AND ended.failure = 'check'
+        AND v.check_name <> ALL (%(broken)s::text[])
+), judged AS (
+    INSERT INTO refresher.verdict AS v (
+        view, check_name, message, broken_since, checked_at, run
+    )
+    SELECT ended.view, b.check_name, b.message, ended.finished_at, ended.finished_at, ended.id
+    FROM ended
+    CROSS JOIN unnest(%(broken)s::text[], %(messages)s::text[]) AS b (check_name, message)
+    ON CONFLICT (view, check_name) DO UPDATE SET
+        message = excluded.message,
+        checked_at = excluded.checked_at,
+        run = excluded.run,
+        broken_since = CASE
+            WHEN v.run > coalesce(
+                (SELECT s.run FROM refresher.state AS s WHERE s.view = excluded.view), 0
+            ) THEN v.broken_since
+            ELSE excluded.broken_since
+        END
 )
 SELECT * FROM ended
 

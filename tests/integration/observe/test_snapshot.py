@@ -1,9 +1,10 @@
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from refresher.errors import FailureReason
+from refresher.config.model import Checks
 from refresher.freshness import State
 from refresher.runs import Outcome, Strategy
 from refresher.store import presence
@@ -12,7 +13,8 @@ from tests.shop import Shop
 
 ROW = (
     "database view relation kind state as_of data_as_of staleness_seconds max_staleness_seconds"
-    " last_run next_due_at paused running drift drift_looked_at drift_problem refreshed_outside_at"
+    " last_run next_due_at paused running broken_checks drift drift_looked_at drift_problem"
+    " refreshed_outside_at"
 )
 
 
@@ -151,7 +153,7 @@ def test_failures_are_counted_until_a_success(shop: Shop) -> None:
     assert view.last_ended == failed[-1]
     assert view.consecutive_failures == 2
     assert view.tallies == {("runs", "/failed"): 2, ("failures", "definition"): 2}
-    assert not view.check_broken
+    assert view.broken_checks == ()
     assert snapshot.views["per_customer"].last_ended == success
 
     shop.execute("ALTER MATERIALIZED VIEW t RENAME TO totals")
@@ -174,10 +176,26 @@ def test_a_cancelled_run_does_not_hide_the_one_before(shop: Shop) -> None:
     assert view.last_ended == success
 
 
-def test_a_broken_check_shows(shop: Shop) -> None:
-    _open_run(shop, "failed", failure=FailureReason.CHECK)
+def test_broken_checks_show_until_a_refresh_succeeds(shop: Shop) -> None:
+    checks = Checks(min_rows=11, unique=(("sales",),), not_null=("customer",))
+    shop.views["per_customer"] = replace(shop.views["per_customer"], checks=checks)
+    first = shop.refresh("per_customer")
+    second = shop.refresh("per_customer")
 
-    assert shop.snapshot().views["per_customer"].check_broken
+    broken = shop.snapshot().views["per_customer"].broken_checks
+
+    assert [each.check for each in broken] == ["min_rows", "unique"]
+    assert {each.broken_since for each in broken} == {first.finished_at}
+    assert {each.checked_at for each in broken} == {second.finished_at}
+
+    checks = Checks(min_rows=11)
+    shop.views["per_customer"] = replace(shop.views["per_customer"], checks=checks)
+    (broken_still,) = shop.snapshot().views["per_customer"].broken_checks
+    assert broken_still.message == "10 rows, fewer than min_rows 11"
+
+    shop.execute("INSERT INTO sale VALUES (101, 11)")
+    assert shop.refresh("per_customer").outcome is Outcome.SUCCEEDED
+    assert shop.snapshot().views["per_customer"].broken_checks == ()
 
 
 def _open_run(shop: Shop, outcome: str | None, failure: str | None = None) -> None:
@@ -267,6 +285,7 @@ def test_one_view_as_json(shop: Shop) -> None:
         "next_due_at": "",
         "paused": False,
         "running": False,
+        "broken_checks": [],
         "drift": None,
         "drift_looked_at": None,
         "drift_problem": None,

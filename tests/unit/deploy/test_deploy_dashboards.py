@@ -89,6 +89,7 @@ def test_every_alert_explains_itself() -> None:
         "RefresherDaemonAbsent",
         "RefresherViewStale",
         "RefresherViewRefreshFailing",
+        "RefresherCheckBroken",
         "RefresherDrift",
     }
     for alert in alerts():

@@ -102,10 +102,8 @@ def _several(schema: dict[str, Any]) -> str:
             return "texts"
         case {"type": "array"}:
             return f"lists of {_several(schema['items'])}"
-        case {"anyOf": list(choices)}:
-            return " or ".join(map(_several, choices))
-        case {"type": "object"}:
-            return _type(schema).replace("mapping", "mappings", 1)
+        case {"anyOf": [{"type": "string"}, {"type": "object"} as mapping]}:
+            return f"texts or {_type(mapping)}"
     return _type(schema)
 
 

@@ -17,6 +17,8 @@ from refresher.config.validation import key_names
 from refresher.definitions.compare import Aspect
 from refresher.errors import FailureReason
 from refresher.events import (
+    CheckBroken,
+    CheckMended,
     ConfigRejected,
     ConfigReloaded,
     DaemonStarted,
@@ -138,6 +140,8 @@ EVENTS: list[Event] = [
     DriftGone(database="crm", view="v", aspect="owner"),
     DriftUnknown(database="crm", problem="no"),
     RefreshedOutside(database="crm", view="v"),
+    CheckBroken(database="crm", view="v", check="columns", message="no"),
+    CheckMended(database="crm", view="v", check="columns"),
     ConfigReloaded(views=1),
     ConfigRejected(error="no"),
     DaemonStarted(worker="host/1/abc", listen="http://127.0.0.1:9187"),

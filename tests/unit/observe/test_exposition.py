@@ -12,6 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from refresher.config.model import View
 from refresher.definitions.compare import Aspect
 from refresher.errors import FailureReason
 from refresher.events import RunFinished
@@ -23,6 +24,7 @@ from refresher.observe.model import DatabaseSnapshot
 from refresher.observe.vitals import Vitals
 from refresher.runs import Outcome
 from refresher.store.drift import KnownDrift, Watched
+from refresher.store.verdicts import BrokenCheck
 from tests.snapshots import (
     NOON,
     make_plain_view,
@@ -268,6 +270,7 @@ def test_a_plain_view_has_no_refreshes_to_show(parts: Parts, clock: Clock) -> No
         "refresher_view_paused": 0,
         "refresher_view_refresh_running": 0,
         "refresher_view_drift_timestamp_seconds": NOON.timestamp(),
+        "refresher_view_checks_broken": 0,
     }
 
 
@@ -410,6 +413,17 @@ def test_a_failed_run_shows(parts: Parts) -> None:
     assert parts.value("refresher_view_consecutive_failures") == 3
     assert parts.value("refresher_view_checks_broken") == 1
     assert parts.value("refresher_view_last_refresh_lock_wait_seconds") is None
+
+
+@pytest.mark.parametrize("view", [make_view(), make_plain_view()], ids=lambda view: view.kind)
+def test_broken_checks_are_counted(parts: Parts, view: View) -> None:
+    broken = tuple(
+        BrokenCheck(check=name, message="it is", broken_since=NOON, checked_at=NOON)
+        for name in ("columns", "not_null")
+    )
+    parts.publish(make_view_snapshot(view, broken_checks=broken))
+
+    assert parts.value("refresher_view_checks_broken") == 2
 
 
 def test_a_refresh_in_flight_shows_since_when(parts: Parts) -> None:

@@ -12,6 +12,8 @@ import structlog
 
 from refresher.errors import FailureReason
 from refresher.events import (
+    CheckBroken,
+    CheckMended,
     ConfigRejected,
     ConfigReloaded,
     DaemonStarted,
@@ -50,6 +52,12 @@ EVENTS: list[tuple[Event, str, str]] = [
     (DriftGone(database="crm", view="v", aspect="owner"), "drift.gone", "info"),
     (DriftUnknown(database="crm", problem="no TEMP"), "drift.unknown", "warning"),
     (RefreshedOutside(database="crm", view="v"), "view.refreshed_outside", "info"),
+    (
+        CheckBroken(database="crm", view="v", check="columns", message="1 of 9 are missing: id"),
+        "check.broken",
+        "warning",
+    ),
+    (CheckMended(database="crm", view="v", check="columns"), "check.mended", "info"),
     (ConfigReloaded(views=3), "config.reloaded", "info"),
     (ConfigRejected(error="line 3: no"), "config.rejected", "error"),
     (DaemonStarted(worker="host/1/abc", listen="http://127.0.0.1:9187"), "daemon.started", "info"),
