@@ -17,7 +17,7 @@ class StandingIndex:
     columns: tuple[str, ...] | None
     """The columns it is on, in order; None if it is on expressions."""
     expression: str | None
-    """The one expression it is on, with parentheses where SQL needs them."""
+    """The one expression it is on."""
     include: tuple[str, ...]
     plain: str
     """What its body would be if method, keys and `include` were all there is to say of it."""

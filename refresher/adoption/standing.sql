@@ -24,7 +24,7 @@ SELECT
     CASE WHEN i.indexprs IS NULL THEN made.keys END AS columns,
     CASE
         WHEN i.indkey[0] = 0 AND i.indnkeyatts = 1
-        THEN pg_catalog.pg_get_indexdef(i.indexrelid, 1, false)
+        THEN pg_catalog.pg_get_expr(i.indexprs, i.indrelid)
     END AS expression,
     made.include,
     format('USING %%I (%%s)', am.amname, made.printed) || CASE
