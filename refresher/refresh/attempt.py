@@ -294,8 +294,6 @@ def _end(
             "strategy": transaction and transaction.choice.strategy,
             "reason": transaction and transaction.choice.reason,
             "lock_wait": transaction and transaction.lock_wait,
-            "broken": [],
-            "messages": [],
             **failure,
         },
     ).fetchone()

@@ -411,7 +411,6 @@ def test_a_failed_run_shows(parts: Parts) -> None:
 
     assert parts.value("refresher_view_last_refresh_success") == 0
     assert parts.value("refresher_view_consecutive_failures") == 3
-    assert parts.value("refresher_view_checks_broken") == 1
     assert parts.value("refresher_view_last_refresh_lock_wait_seconds") is None
 
 
