@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import psycopg
 
@@ -20,6 +19,7 @@ from refresher.definitions.patience import LOCK_TIMEOUT, pause, persist
 from refresher.definitions.plan import Plan
 from refresher.definitions.planning import Planned, read_plan
 from refresher.definitions.populate import Populator
+from refresher.definitions.result import StepOutcome, StepResult
 from refresher.definitions.step import CreateIndex, Populate, Rename, Step
 from refresher.definitions.steps import Carrier
 from refresher.definitions.swap import holding
@@ -32,26 +32,6 @@ from refresher.store.definition import record_applied
 from refresher.store.registry import register
 
 _QUERIES = load_queries("refresher.definitions", "swap.sql")
-
-
-class StepOutcome(StrEnum):
-    """How a step ended."""
-
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    """It waits for a step that failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
-    """What became of a step."""
-
-    step: Step
-    outcome: StepOutcome
-    detail: str | None
-    """What there is to say: rows and time, the error, or what it waits for."""
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

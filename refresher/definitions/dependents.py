@@ -34,9 +34,7 @@ def unmanaged_readers(connection: Connection, oids: Collection[int]) -> list[Sub
     ]
 
 
-def read_standing_reads(
-    connection: Connection, labels: Mapping[int, str]
-) -> dict[str, frozenset[str]]:
+def read_reads(connection: Connection, labels: Mapping[int, str]) -> dict[str, frozenset[str]]:
     """What views read directly as they stand, among themselves; by label."""
     found = {label: set[str]() for label in labels.values()}
     for row in connection.execute(_QUERIES["reads"], {"oids": list(labels)}):

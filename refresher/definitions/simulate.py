@@ -20,7 +20,7 @@ from refresher.catalog.introspection import RELATION_KINDS, read_graph
 from refresher.config.model import Kind, View
 from refresher.definitions import statements
 from refresher.definitions.compare import wanted_grants
-from refresher.definitions.dependents import read_standing_reads, unmanaged_readers
+from refresher.definitions.dependents import read_reads, unmanaged_readers
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import IndexFacts, RelationFacts, Subject
 from refresher.definitions.refusals import explain
@@ -225,7 +225,7 @@ class _Simulator:
         )
         self._twins.mark_all()
         facts = self._twins.read_facts()
-        read = read_standing_reads(self._connection, self._oids)
+        read = read_reads(self._connection, self._oids)
         names = {label: subject.view.relation for label, subject in self._subjects.items()}
         subjects = {}
         for label in self._reads:

@@ -173,6 +173,11 @@ def drop(kind: str, relation: RelationName) -> sql.Composed:
     return sql.SQL("DROP {} {}").format(KINDS[kind], identifiers.relation(relation))
 
 
+def drop_object(identity: str) -> sql.Composed:
+    """Drop something PostgreSQL has named itself, with its type: `pg_identify_object`."""
+    return sql.SQL("DROP {}").format(users(identity))
+
+
 def rename(kind: str, relation: RelationName, name: str) -> sql.Composed:
     """Give a view another name."""
     return _alter(kind, relation, sql.SQL("RENAME TO {}").format(sql.Identifier(name)))

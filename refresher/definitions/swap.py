@@ -211,7 +211,7 @@ class Exchanging:
                 self.connection.execute(drop)
         for name in dict.fromkeys(each.name for each in dependents):
             if name in self.step.dropped:
-                self.connection.execute(statements.users(f"DROP {name}"))
+                self.connection.execute(statements.drop_object(name))
 
     def _step_aside(self, label: str, standing: RelationFacts) -> RelationName:
         relation = self._relation(label)
