@@ -35,6 +35,7 @@ def prepared(commands: Commands, database: Database) -> Commands:
     ("arguments", "documented"),
     [
         (["init", "new"], documents("refresher init")[0]),
+        (["import", "--output", "crm"], documents("refresher import")[0]),
         (["validate", "--database"], documents("refresher validate")[0]),
         (["run-now", VIEW], [RUN]),
         (["run-now", VIEW, "--no-wait"], documents("refresher run-now")[0]),
