@@ -13,6 +13,10 @@ WHERE c.relkind IN ('v', 'm')
         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
             AND d.deptype = 'e'
     )
+    -- What an apply that was cut off left (definitions/marks.py): the next one drops it.
+    AND NOT starts_with(
+        coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''), 'refresher builds this beside '
+    )
 ORDER BY n.nspname, c.relname
 
 -- name: indexes

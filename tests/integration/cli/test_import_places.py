@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from refresher.definitions import statements
+from refresher.definitions.marks import mark_comment
+from refresher.names import RelationName
 from refresher.postgres.sessions import Connection
 from tests.conftest import Database
 from tests.integration.cli.conftest import Commands
@@ -184,13 +187,17 @@ def test_without_any_database(commands: Commands) -> None:
     assert "there is no config.yaml to import into; for a new configuration" in done.stderr
 
 
-def test_views_of_extensions_and_of_the_system_are_left(
+def test_views_of_extensions_of_the_system_and_of_an_apply_are_left(
     commands: Commands, connection: Connection
 ) -> None:
+    sales = RelationName("public", "sales")
     connection.execute(
         "CREATE EXTENSION pg_trgm; ALTER EXTENSION pg_trgm ADD VIEW sales_v;"
-        " CREATE TEMPORARY VIEW passing AS SELECT 1"
+        " CREATE TEMPORARY VIEW passing AS SELECT 1;"
+        " CREATE MATERIALIZED VIEW refresher_sales_new AS SELECT 1 AS id"
     )
+    left = RelationName("public", "refresher_sales_new")
+    connection.execute(statements.set_comment("m", left, mark_comment(sales)))
     document = imported(commands, "--plain-views", "--dry-run")
     assert {view["relation"] for view in document["views"]} == {"public.sales", "crm.sales"}
 
