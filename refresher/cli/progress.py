@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from refresher.config.faults import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.status import Status
 
 
 class Display:
@@ -78,17 +79,47 @@ def show_jobs(jobs: Sequence[Job]) -> Iterator[Display]:
         yield _JobsDisplay(jobs, progress)
 
 
+class ActivityDisplay:
+    """What is under way, in a line; on what is no terminal nothing is shown."""
+
+    def show(self, activity: str) -> None:
+        """Show what is under way now."""
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Make room for lines that are to stay."""
+        yield
+
+
+class _Spinner(ActivityDisplay):
+    def __init__(self, status: "Status") -> None:
+        self._status = status
+        self._activity = ""
+
+    def show(self, activity: str) -> None:
+        from rich.text import Text  # noqa: PLC0415 - a pipe does without
+
+        if activity != self._activity:
+            self._activity = activity
+            self._status.update(Text(printable(activity), no_wrap=True, overflow="ellipsis"))
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        self._status.stop()
+        yield
+        self._status.start()
+
+
 @contextmanager
-def show_step() -> Iterator[Callable[[str], None]]:
-    """Show the step that goes on; yields what is called with each new one."""
+def show_activity() -> Iterator[ActivityDisplay]:
+    """Show what is under way while the context lasts."""
     if not sys.stderr.isatty():
-        yield lambda _step: None
+        yield ActivityDisplay()
         return
     from rich.console import Console  # noqa: PLC0415 - a pipe does without
-    from rich.text import Text  # noqa: PLC0415
 
     with Console(stderr=True).status("") as status:
-        yield lambda step: status.update(Text(printable(step)))
+        yield _Spinner(status)
 
 
 def _took(elapsed: float, usual: float | None) -> str:
