@@ -29,6 +29,7 @@ from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import set_local, short_transaction
 from refresher.refresh.session import Session
 from refresher.store.definition import record_applied
+from refresher.store.drift import ask_for_look
 from refresher.store.registry import register
 
 _QUERIES = load_queries("refresher.definitions", "swap.sql")
@@ -117,6 +118,7 @@ class _Work:
             plan = self._plan()
         self._carry_out(plan, [step for step in plan.plan.steps if step not in renames])
         self._register()
+        ask_for_look(self.populator.session.connection(), self.populator.views)
         return Applied(plan=announced, steps=tuple(self._results))
 
     def _clean_up(self) -> None:

@@ -63,7 +63,6 @@ def test_an_alteration_by_hand_is_told_until_it_is_cured(
         assert is_ready(daemon)
 
         project.apply()
-        daemon.signal(signal.SIGHUP)
         daemon.wait_for_log("drift.gone", view="copy", aspect="comment")
         wait_until(lambda: metric(daemon, COMMENT) == 0, 30, what="the metric")
         assert status(project)["drift"] == []
