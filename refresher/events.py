@@ -57,6 +57,27 @@ class ViewDegraded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnded:
+    """A step of an apply ended: `step.done`, `step.failed` or `step.skipped`."""
+
+    database: str
+    step: str
+    """What it does, in a few words."""
+    outcome: str
+    detail: str | None
+    """What there is to say: rows and time, the error, or what it waits for."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyRefused:
+    """The definitions can't be applied as things stand; nothing was changed: `apply.refused`."""
+
+    database: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftFound:
     """The catalog differs from a view's definition, in another way than before: `drift.found`."""
 
@@ -155,6 +176,8 @@ Event: TypeAlias = (
     | DatabaseUp
     | DatabaseDown
     | ViewDegraded
+    | StepEnded
+    | ApplyRefused
     | DriftFound
     | DriftGone
     | DriftUnknown

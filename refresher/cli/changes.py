@@ -93,6 +93,10 @@ class Change:
         """Do it."""
         try:
             self.act(self)
+        except Exception as error:
+            if self._cancelled:  # what is cancelled fails in many ways; all of them are one
+                raise _Interrupted from error
+            raise
         finally:
             self.session.discard()
 
@@ -105,8 +109,7 @@ class Change:
 
     def tell(self, activity: str) -> None:
         """Take down what is under way; this is where a cancelled change ends."""
-        if self._cancelled:
-            raise _Interrupted
+        self._require_not_cancelled()
         self.activity = activity
 
     def planned(self, plan: Plan) -> None:
@@ -114,8 +117,14 @@ class Change:
         self.report.plan = plan
 
     def done(self, result: StepResult) -> None:
-        """Take down how a step went."""
+        """Take down how a step went; one that was cancelled did not fail."""
+        if result.outcome is StepOutcome.FAILED:
+            self._require_not_cancelled()
         self.report.results.append(result)
+
+    def _require_not_cancelled(self) -> None:
+        if self._cancelled:
+            raise _Interrupted
 
     def _begin(self, discharge: Discharge) -> None:
         self._discharge = discharge

@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from refresher.config.model import Database, View
 from refresher.definitions.apply import apply
 from refresher.definitions.populate import Populator
-from refresher.errors import RefresherError
-from refresher.events import Listener, ViewDegraded
+from refresher.definitions.result import StepOutcome, StepResult
+from refresher.definitions.wording import title
+from refresher.errors import CatalogError, ConfigError, PlanError
+from refresher.events import ApplyRefused, Listener, StepEnded
 from refresher.postgres.sessions import Endpoint
 from refresher.refresh.discharge import Discharge
 from refresher.refresh.session import Session
 
 
-class ApplyingCancelledError(RefresherError):
-    """Unwinds an apply that was cancelled between two steps; the next one goes on."""
+class ApplyingCancelled(BaseException):
+    """Unwinds an apply that was cancelled; no handler of errors is to stop it."""
 
 
 class Applying:
@@ -30,11 +32,13 @@ class Applying:
         *,
         database: Database,
         views: Mapping[str, View],
+        prune: bool,
         worker: str,
         emit: Listener,
     ) -> None:
         self._database = database
         self._views = views
+        self._prune = prune
         self._emit = emit
         self._session = Session(endpoint, worker=worker)
         self._cancelled = threading.Event()
@@ -50,8 +54,9 @@ class Applying:
         """Wait for some seconds; whether it has ended by then.
 
         Raises:
-            RefresherError: it could not be carried out, or was cancelled.
-            psycopg.Error: the database went away.
+            ApplyingCancelled: it was cancelled.
+            RefresherError: the database went away.
+            psycopg.Error: the same.
         """
         self._thread.join(seconds)
         if self._error is not None:
@@ -69,7 +74,8 @@ class Applying:
         try:
             self._apply()
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            self._error = error
+            # What is cancelled fails in many ways; all of them are one.
+            self._error = ApplyingCancelled() if self._cancelled.is_set() else error
         finally:
             self._session.discard()
 
@@ -81,20 +87,36 @@ class Applying:
             emit=self._emit,
             began=self._began,
         )
-        for result in apply(populator, tell=self._next_step):
-            problems = [result.error] if result.error else [d.message for d in result.drift]
-            for problem in problems:
-                degraded = ViewDegraded(
-                    database=self._database.alias, view=result.view, problem=problem
-                )
-                self._emit(degraded)
+        try:
+            apply(
+                populator,
+                prune=self._prune,
+                tell=lambda _activity: self._require_not_cancelled(),
+                done=self._report,
+            )
+        except (CatalogError, ConfigError, PlanError) as refusal:
+            # What stands can be refreshed all the same.
+            problem = str(refusal)
+            self._emit(ApplyRefused(database=self._database.alias, problem=problem))
+
+    def _report(self, result: StepResult) -> None:
+        if result.outcome is StepOutcome.FAILED:
+            self._require_not_cancelled()
+        self._emit(
+            StepEnded(
+                database=self._database.alias,
+                step=title(result.step),
+                outcome=result.outcome,
+                detail=result.detail,
+                seconds=result.seconds,
+            )
+        )
 
     def _began(self, discharge: Discharge) -> None:
         self._discharge = discharge
         if self._cancelled.is_set():
             discharge.cancel()
 
-    def _next_step(self, _view: str, _step: str) -> None:
+    def _require_not_cancelled(self) -> None:
         if self._cancelled.is_set():
-            message = "applying the definitions was cancelled; the next start goes on with it"
-            raise ApplyingCancelledError(message)
+            raise ApplyingCancelled

@@ -142,6 +142,7 @@ class Daemon:
             endpoint,
             database=self._config.databases[endpoint.alias],
             views=views,
+            prune=self._config.prune,
             worker=self.worker,
             emit=self._emit,
         )

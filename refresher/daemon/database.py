@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import psycopg
 
 from refresher.config.model import Database, View
-from refresher.daemon.applying import Applying, ApplyingCancelledError
+from refresher.daemon.applying import Applying, ApplyingCancelled
 from refresher.daemon.chores import Chores
 from refresher.daemon.dispatch import Dispatcher
 from refresher.daemon.workers import Workers
@@ -152,7 +152,7 @@ class DatabaseLoop:
                     pause = _FIRST_PAUSE_SECONDS
                     self._watch(connection)
                     self._chores.leave(connection)
-            except ApplyingCancelledError:
+            except ApplyingCancelled:
                 self._stopping.wait()
             except (RefresherError, psycopg.Error) as error:
                 self._wait_for_database(describe(error), pause)

@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from refresher.events import (
+    ApplyRefused,
     CheckBroken,
     CheckMended,
     ConfigRejected,
@@ -28,6 +29,7 @@ from refresher.events import (
     RefreshedOutside,
     RunFinished,
     RunStarted,
+    StepEnded,
     ViewDegraded,
 )
 from refresher.observe.redaction import masked_field
@@ -99,6 +101,10 @@ def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR
         case ViewDegraded(database=database, view=view, problem=problem):
             fields = {"database": database, "view": view, "problem": problem}
             return "warning", "view.degraded", fields
+        case StepEnded(outcome=outcome):
+            return _level_of_step(outcome), f"step.{outcome}", _step_ended(event)
+        case ApplyRefused(database=database, problem=problem):
+            return "error", "apply.refused", {"database": database, "problem": problem}
         case DriftFound(database=database, view=view, aspect=aspect, message=message):
             fields = {"database": database, "view": view, "aspect": aspect, "drift": message}
             return "warning", "drift.found", fields
@@ -138,6 +144,25 @@ def _level_of(run: Run) -> Level:
             return "warning" if run.failure is not None and may_pass(run.failure) else "error"
         case other:
             assert_never(other)
+
+
+def _level_of_step(outcome: str) -> Level:
+    match outcome:
+        case "done":
+            return "info"
+        case "skipped":
+            return "warning"
+        case _:
+            return "error"
+
+
+def _step_ended(step: StepEnded) -> dict[str, Any]:
+    return {
+        "database": step.database,
+        "step": step.step,
+        "detail": step.detail,
+        "duration_seconds": step.seconds,
+    }
 
 
 def _run_begun(run: Run) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def create_views(path: Path, conninfo: str) -> Config:
         )
     finally:
         session.discard()
-    assert [result for result in applied if result.error or result.drift] == []
+    assert applied.succeeded, applied.steps
     return config
 
 

@@ -15,8 +15,10 @@ from refresher.config.model import Kind, StrategyChoice
 from refresher.config.sections import DefaultsSection
 from refresher.config.validation import key_names
 from refresher.definitions.compare import Aspect
+from refresher.definitions.result import StepOutcome
 from refresher.errors import FailureReason
 from refresher.events import (
+    ApplyRefused,
     CheckBroken,
     CheckMended,
     ConfigRejected,
@@ -33,6 +35,7 @@ from refresher.events import (
     RefreshedOutside,
     RunFinished,
     RunStarted,
+    StepEnded,
     ViewDegraded,
 )
 from refresher.freshness import State
@@ -136,6 +139,11 @@ EVENTS: list[Event] = [
     DatabaseUp(database="crm"),
     DatabaseDown(database="crm", error="no", retry_in=timedelta()),
     ViewDegraded(database="crm", view="v", problem="no"),
+    *(
+        StepEnded(database="crm", step="create v", outcome=outcome, detail="no", seconds=0.1)
+        for outcome in StepOutcome
+    ),
+    ApplyRefused(database="crm", problem="no"),
     DriftFound(database="crm", view="v", aspect="owner", message="no"),
     DriftGone(database="crm", view="v", aspect="owner"),
     DriftUnknown(database="crm", problem="no"),

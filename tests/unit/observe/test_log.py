@@ -12,6 +12,7 @@ import structlog
 
 from refresher.errors import FailureReason
 from refresher.events import (
+    ApplyRefused,
     CheckBroken,
     CheckMended,
     ConfigRejected,
@@ -28,6 +29,7 @@ from refresher.events import (
     RefreshedOutside,
     RunFinished,
     RunStarted,
+    StepEnded,
     ViewDegraded,
 )
 from refresher.observe.log import configure_logging, log_event
@@ -44,6 +46,15 @@ EVENTS: list[tuple[Event, str, str]] = [
         "error",
     ),
     (ViewDegraded(database="crm", view="v", problem="gone"), "view.degraded", "warning"),
+    *(
+        (
+            StepEnded(database="crm", step="swap v", outcome=outcome, detail="so", seconds=0.1),
+            f"step.{outcome}",
+            level,
+        )
+        for outcome, level in (("done", "info"), ("failed", "error"), ("skipped", "warning"))
+    ),
+    (ApplyRefused(database="crm", problem="v is a table"), "apply.refused", "error"),
     (
         DriftFound(database="crm", view="v", aspect="owner", message="owned by eve, not crm"),
         "drift.found",
