@@ -14,7 +14,7 @@ brings its contents up to the change.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from refresher.definitions.model import Subject, replaceable
+from refresher.definitions.model import Subject, replaceable, stands_as_desired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +31,10 @@ class Exchange:
 
 def is_changed(subject: Subject) -> bool:
     """Whether a view stands, and its query is another one."""
-    standing, desired = subject.standing, subject.desired
-    if standing is None or desired is None or not standing.is_view:
+    standing = subject.standing
+    if standing is None or subject.desired is None or not standing.is_view:
         return False
-    return (
-        standing.kind != desired.kind
-        or standing.columns != desired.columns
-        or standing.query != desired.query
-    )
+    return not stands_as_desired(subject)
 
 
 def exchanges(subjects: Mapping[str, Subject]) -> list[Exchange]:

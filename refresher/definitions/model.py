@@ -81,3 +81,14 @@ def replaceable(standing: RelationFacts, desired: RelationFacts) -> bool:
     """
     plain = standing.kind == desired.kind == "v"
     return plain and desired.columns[: len(standing.columns)] == standing.columns
+
+
+def stands_as_desired(subject: Subject) -> bool:
+    """Whether what stands has the desired query, columns and kind."""
+    standing, desired = subject.standing, subject.desired
+    return (
+        standing is not None
+        and desired is not None
+        and (standing.kind, standing.columns, standing.query)
+        == (desired.kind, desired.columns, desired.query)
+    )

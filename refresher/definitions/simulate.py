@@ -22,9 +22,10 @@ from refresher.definitions import statements
 from refresher.definitions.compare import wanted_grants
 from refresher.definitions.dependents import read_reads, unmanaged_readers
 from refresher.definitions.facts import read_facts_of
-from refresher.definitions.model import IndexFacts, RelationFacts, Subject
+from refresher.definitions.model import IndexFacts, RelationFacts, Subject, stands_as_desired
 from refresher.definitions.refusals import explain
 from refresher.definitions.requirements import require_privileges
+from refresher.definitions.restricted import refused_when_refreshed
 from refresher.definitions.shadow import mentions
 from refresher.definitions.template import Template
 from refresher.definitions.twins import Reads, Twins
@@ -246,7 +247,24 @@ class _Simulator:
             subjects[label] = replace(
                 self._subjects[label], problem=problem, read=read.get(label, frozenset())
             )
+        self._require_refreshable(subjects)
         return Simulation(order=graph.order(), graph=graph, subjects=subjects)
+
+    def _require_refreshable(self, subjects: Mapping[str, Subject]) -> None:
+        """Make sure that PostgreSQL 17's search_path is enough for what is to be filled.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        twins = {label: oid for oid, label in self._twins.oids.items()}
+        faults = []
+        for label, view in self._views.items():
+            if view.refreshed and not stands_as_desired(subjects[label]):
+                refused = refused_when_refreshed(self._connection, subjects, label, twins[label])
+                if refused is not None:
+                    faults.append(f"{view.query_path}: {label!r} can't be refreshed: {refused}")
+        if faults:
+            raise ConfigError("\n".join(sorted(faults)))
 
     def _means_the_same(self, subject: Subject, desired: RelationFacts, template: Template) -> bool:
         standing = subject.standing
