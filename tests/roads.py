@@ -27,22 +27,25 @@ def chosen_road() -> Road:
     return Road(os.environ.get(VARIABLE, Road.DIRECT))
 
 
-# Nothing that PostgreSQL grants everybody by itself; and, for sources that are made later, what
-# docs/privileges.md says of those.
+# Nothing that PostgreSQL grants everybody by itself; and what docs/privileges.md says of sources
+# that change often, as those of a test do.
 _NOTHING = """
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 """
-_LATER = "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}"
+_SOURCES = """
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role};
+"""
 
 
 def make_least(connection: Connection, role: str, recipe: str) -> None:
     """Make a role that can do what refresher needs in this database, and nothing else.
 
     The recipe is what `refresher doctor --sql` prints for a view in `public`. The sources are
-    tables that this superuser creates from now on.
+    tables that are there, and those that this superuser creates from now on.
     """
     database = sql.Identifier(connection.info.dbname)
     connection.execute(sql.SQL(_NOTHING).format(database=database))
     connection.execute(recipe.encode())
-    connection.execute(sql.SQL(_LATER).format(role=sql.Identifier(role)))
+    connection.execute(sql.SQL(_SOURCES).format(role=sql.Identifier(role)))
