@@ -61,6 +61,8 @@ class PlanFacts:
     """View → checks of its columns that its definition breaks, in words."""
     strangers: Collection[str] = ()
     """Roles that own what would be changed, and that we can't act as."""
+    closed: Collection[str] = ()
+    """Schemas in which we may not create anything."""
     prune: bool = False
     only: Collection[str] | None = None
     """Steps that concern none of these views are left out."""
@@ -279,7 +281,7 @@ class _Planner:
                 message = self._drift[label][0].message
                 yield f"{label}: {message}; rename one of them"
             yield from (f"{label}: {each}" for each in self._facts.broken.get(label, ()))
-        yield from self._strangers_problems(concerned)
+        yield from self._privilege_problems(concerned)
         for exchange in self._exchanges:
             if not concerned & (exchange.beside | exchange.repointed):
                 continue
@@ -297,7 +299,12 @@ class _Planner:
                         f" --allow-drop {obstacle.name!r}"
                     )
 
-    def _strangers_problems(self, concerned: set[str]) -> Iterator[str]:
+    def _privilege_problems(self, concerned: set[str]) -> Iterator[str]:
+        beside = {label for each in self._exchanges for label in each.beside} & concerned
+        schemas = {self._subjects[label].view.relation.schema for label in beside}
+        for schema in sorted(schemas.intersection(self._facts.closed)):
+            name = quoted(schema)
+            yield f"nothing can be built in schema {name}: GRANT CREATE ON SCHEMA {name}"
         for label in self._ordered(concerned):
             standing = self._subjects[label].standing
             if standing is not None and standing.owner in self._facts.strangers:

@@ -10,6 +10,7 @@ from refresher.definitions.dependents import read_dependents, read_strangers
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import RelationFacts, Subject
 from refresher.definitions.plan import Obstacle, Plan, PlanFacts, make_plan
+from refresher.definitions.requirements import closed_schemas
 from refresher.definitions.simulate import Simulation, simulate
 from refresher.graph import Graph
 from refresher.names import RelationName
@@ -64,6 +65,9 @@ def read_plan(
         obstacles=_read_obstacles(connection, subjects),
         broken=_read_broken(connection, subjects),
         strangers=read_strangers(connection, owners),
+        closed=closed_schemas(
+            connection, (subject.view.relation.schema for subject in subjects.values())
+        ),
         prune=prune,
         only=only,
         allow_drop=allow_drop,

@@ -25,7 +25,8 @@ def require_privileges(
         CatalogError: something is; names all of it, with the statements that make it.
     """
     gaps = [
-        *_schema_gaps(connection, views.values()),
+        *_database_gaps(connection),
+        *_schema_gaps(connection, [views[name] for name, facts in standing.items() if not facts]),
         *_role_gaps(connection, views.values()),
         *_owner_gaps(connection, views, standing),
     ]
@@ -33,6 +34,25 @@ def require_privileges(
         lacking = f"database {connection.info.dbname!r} lacks what the views name"
         asked = f"{lacking}; correct the configuration, or have somebody run:"
         raise CatalogError("\n".join((asked, *gaps)))
+
+
+def _database_gaps(connection: Connection) -> list[str]:
+    """Definitions are simulated as temporary views."""
+    row = connection.execute(_QUERIES["temporary"]).fetchone()
+    if row is None or row["allowed"]:
+        return []
+    return [
+        (
+            f"GRANT TEMPORARY ON DATABASE {quoted(connection.info.dbname)} TO"
+            f" {quoted(connection.info.user)}"
+        )
+    ]
+
+
+def closed_schemas(connection: Connection, schemas: Iterable[str]) -> frozenset[str]:
+    """Of some schemas, those this role may not create relations in."""
+    rows = connection.execute(_QUERIES["schemas"], {"schemas": list(dict.fromkeys(schemas))})
+    return frozenset(row["name"] for row in rows if not row["may_create"])
 
 
 def _schema_gaps(connection: Connection, views: Iterable[View]) -> list[str]:

@@ -1,3 +1,7 @@
+-- name: temporary
+-- description: Whether this role may create temporary relations.
+SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY') AS allowed
+
 -- name: schemas
 -- description: Whether the schemas stand, and whether this role may create relations in them.
 SELECT
