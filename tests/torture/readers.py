@@ -19,10 +19,13 @@ from tests.torture.rendering import quoted
 Readable = Mapping[str, tuple[str, ...]]
 """Relations, and the columns of each that can be read."""
 
-_PAUSE = 0.02
+_PAUSE = 0.01
+"""The longest pause after a statement, in seconds."""
 _LONG_PAUSE = 0.4
-_LONG = 0.02
-"""The share of pauses that are long: such a transaction keeps its locks longer than swaps wait."""
+"""The longest there is: longer than a swap may wait for its locks."""
+_LONG_SHARE = 0.02
+_BREATH = 0.04
+"""The longest pause between transactions."""
 _ROWS = 100
 _PATIENCE = 30.0
 
@@ -106,8 +109,9 @@ class Readers:
             for _ in range(chance.randint(2, 5)):
                 if not self._read(connection, chance, situation):
                     raise psycopg.Rollback
-                long = chance.random() < _LONG
+                long = chance.random() < _LONG_SHARE
                 self._stopping.wait(chance.random() * (_LONG_PAUSE if long else _PAUSE))
+        self._stopping.wait(chance.random() * _BREATH)
 
     def _read(self, connection: Connection, chance: random.Random, situation: _Situation) -> bool:
         relations, statement = _draw(situation.readable, chance)
