@@ -28,7 +28,7 @@ import psycopg
 
 from refresher.catalog.introspection import read_target
 from refresher.catalog.model import Target
-from refresher.checks.contents import ChecksBrokenError
+from refresher.checks.contents import as_recorded
 from refresher.errors import FailureReason, RefresherError, RefreshError, UnreachableError
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
@@ -173,7 +173,7 @@ class Attempt:
                 connection = self.session.connection()
                 if unanswered and (committed := _read_verdict(connection, run)) is not None:
                     return self._ended(committed)
-                failure = self._failure(error, transaction)
+                failure = self._failure(error, transaction) | as_recorded(error)
                 end = partial(_end, connection, run, transaction, failure)
                 return self._ended(_uncancelled(end))
             except (UnreachableError, psycopg.Error) as trouble:
@@ -187,13 +187,7 @@ class Attempt:
             isinstance(error, psycopg.errors.QueryCanceled) and self._cancelled.is_set()
         )
         if cancelled:
-            return {
-                "outcome": Outcome.CANCELLED,
-                "failure": None,
-                "error": None,
-                "broken": [],
-                "messages": [],
-            }
+            return {"outcome": Outcome.CANCELLED, "failure": None, "error": None}
         match error:
             case RefreshError(reason=reason):
                 pass
@@ -205,14 +199,7 @@ class Attempt:
                 reason = failure_reason(error)
         cause = error.__cause__ if isinstance(error, CommitUnansweredError) else None
         text = describe(cause or error)
-        broken = error.broken if isinstance(error, ChecksBrokenError) else ()
-        return {
-            "outcome": Outcome.FAILED,
-            "failure": reason,
-            "error": text,
-            "broken": [each.check for each in broken],
-            "messages": [each.message for each in broken],
-        }
+        return {"outcome": Outcome.FAILED, "failure": reason, "error": text}
 
     def _ended(self, run: Run) -> Ended:
         self.emit(RunFinished(database=self.session.endpoint.alias, run=run))

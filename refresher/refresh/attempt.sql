@@ -91,6 +91,11 @@ SELECT
     transaction_timestamp() AS as_of,
     pg_current_snapshot()::text AS watermark,
     (SELECT r.outcome IS NULL FROM refresher.run AS r WHERE r.id = %(run)s) AS open,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = %(schema)s AND c.relname = %(name)s AND c.oid = %(relation)s
+    ) AS stands,
     own.as_of AS previous_as_of,
     own.rows AS previous_rows,
     coalesce(own.upstreams_seen, '{}') AS previous_upstreams_seen,

@@ -129,12 +129,17 @@ class Transaction:
                 "worker": self.session.worker,
                 "upstreams": list(task.upstreams),
                 "relation": self.target.oid,
+                "schema": self.target.relation.schema,
+                "name": self.target.relation.name,
                 "populated": self.target.populated,
             },
         ).fetchone()
         if facts is None:
             message = f"the fence of {task.view.name!r} is missing; run `refresher apply`"
             raise RefreshError(message, reason=FailureReason.OTHER)
+        if not facts["stands"]:
+            # It was exchanged for another one since it was looked at: look again.
+            raise NotBegunError(Obstacle.FENCE)
         if not facts["open"] or _discharged(task, facts):
             raise NotBegunError(Obstacle.DISCHARGED)
         return facts

@@ -71,6 +71,23 @@ def test_the_record_is_the_state_is_the_contents(workshop: Workshop) -> None:
     assert workshop.history(view) == (run,)
 
 
+def test_a_view_that_is_exchanged_while_a_refresh_waits_is_looked_at_again(
+    workshop: Workshop,
+) -> None:
+    view = workshop.view("m", "SELECT id, v FROM t")
+    first = workshop.refresh(view)
+    with workshop.connection.transaction():
+        workshop.execute("LOCK TABLE t")
+        background = Background(workshop.attempt(view))
+        wait_until(lambda: _waiting_for_locks(workshop) == 1, what="it to wait for the lock")
+        workshop.execute(
+            "ALTER MATERIALIZED VIEW m RENAME TO former;"
+            " CREATE MATERIALIZED VIEW m AS SELECT id, v FROM t"
+        )
+    assert background.result() == NotBegun(Obstacle.FENCE)
+    assert [run.id for run in workshop.history(view)] == [first.id]
+
+
 def test_as_of_is_when_the_transaction_began(workshop: Workshop) -> None:
     view = workshop.view("m", "SELECT id FROM t")
     task_at = workshop.task(view).due_at
