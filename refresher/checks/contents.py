@@ -37,6 +37,15 @@ class ChecksBrokenError(RefreshError):
         self.broken = tuple(broken)
 
 
+def as_recorded(error: BaseException | None) -> dict[str, list[str]]:
+    """What the record of a failed run says of checks: the broken ones, and how each is."""
+    broken = error.broken if isinstance(error, ChecksBrokenError) else ()
+    return {
+        "broken": [each.check for each in broken],
+        "messages": [each.message for each in broken],
+    }
+
+
 def check_contents(
     connection: Connection,
     view: View,

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 
 from refresher.catalog.introspection import read_target, storage_files
 from refresher.catalog.model import Target
-from refresher.checks.contents import check_contents
+from refresher.checks.contents import as_recorded, check_contents
 from refresher.config.model import View
 from refresher.errors import CatalogError, FailureReason, RefreshError
 from refresher.events import Listener, RunFinished, RunStarted
@@ -167,6 +167,7 @@ class Filling:
                 "strategy": Strategy.FULL,
                 "reason": _REASON,
                 "lock_wait": None,
+                **as_recorded(error),
                 "outcome": Outcome.CANCELLED if cancelled else Outcome.FAILED,
                 "failure": None if cancelled else reason,
                 "error": None if cancelled else describe(error),

@@ -74,7 +74,9 @@ class Site:
             judged = self.judged(name)
             return judged if after is None or judged != after else None
 
-        return wait_until(later, 20, what=f"{name} to be judged")
+        judged = wait_until(later, 20, what=f"{name} to be judged")
+        assert judged is not None
+        return judged
 
     def wait_for(self, event: Event) -> None:
         wait_until(lambda: event in self.events, 20, what=repr(event))
