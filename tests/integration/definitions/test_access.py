@@ -21,6 +21,12 @@ def open_defaults(workbench: Workbench, make_role: Callable[..., str]) -> Iterat
     )
 
 
+def altered(workbench: Workbench) -> list[str | None]:
+    """Apply what only alters something; returns what was done."""
+    assert {kind for kind, _ in workbench.kinds()} == {"alter"}
+    return [result.detail for result in workbench.apply().steps]
+
+
 def test_default_privileges_open_nothing(workbench: Workbench, open_defaults: str) -> None:
     workbench.execute("CREATE TABLE by_hand ()")
     workbench.define("m", "SELECT 1 AS id")
@@ -46,10 +52,10 @@ def test_grants_are_complete_when_given(
     with workbench.database.connect_as(old) as owner_of_grants:
         owner_of_grants.execute(f"GRANT SELECT ON m TO {passed_on}")
 
-    assert workbench.apply_one("m").done == ("grants", "analyzed")
+    assert altered(workbench) == ["grants"]
 
     assert acl(workbench, "m") == [f"{new}=ar/postgres", "postgres=all/postgres"]
-    assert workbench.apply_one("m").done == ()
+    assert workbench.apply_well() == []
 
 
 def test_privileges_on_columns_are_grants_too(
@@ -60,10 +66,10 @@ def test_privileges_on_columns_are_grants_too(
     workbench.apply_well()
     workbench.execute(f"GRANT SELECT (secret) ON m TO {anon}")
 
-    assert workbench.apply_one("m").done == ("grants",)
+    assert altered(workbench) == ["grants"]
 
     assert not workbench.one("SELECT has_column_privilege(%s, 'm', 'secret', 'SELECT')", anon)
-    assert workbench.apply_one("m").done == ()
+    assert workbench.apply_well() == []
 
 
 def test_grants_that_are_not_given_are_nobodys_business(
@@ -74,7 +80,7 @@ def test_grants_that_are_not_given_are_nobodys_business(
     workbench.execute(f"GRANT SELECT ON adopted TO {reader}")
     workbench.define("adopted", "SELECT 1 AS id", PLAIN)
 
-    assert workbench.apply_one("adopted").done == ()
+    assert workbench.apply_well() == []
     assert acl(workbench, "adopted") == ["postgres=all/postgres", f"{reader}=r/postgres"]
 
 
@@ -91,9 +97,9 @@ def test_grants_to_everybody_and_to_the_owner(
         grants={"public": ("select",), owner: ("select",)},
     )
 
-    assert workbench.apply_one("p").done == ("created",)
+    assert workbench.apply_well() == [("create", "p")]
     assert acl(workbench, "p") == [f"=r/{owner}", f"{owner}=all/{owner}"]
-    assert workbench.apply_one("p").done == ()
+    assert workbench.apply_well() == []
 
 
 def test_owner_grants_and_comment_follow_the_definition(
@@ -106,13 +112,13 @@ def test_owner_grants_and_comment_follow_the_definition(
 
     workbench.redefine("m", owner=second, grants={reader: ("select",)}, comment='It\'s "two"')
 
-    assert workbench.apply_one("m").done == (f"owner {second}", "grants", "comment")
+    assert altered(workbench) == [f"owner {second}, grants, comment"]
     assert acl(workbench, "m") == [f"{reader}=r/{second}", f"{second}=all/{second}"]
     assert workbench.one("SELECT obj_description('m'::regclass)") == 'It\'s "two"'
-    assert workbench.apply_one("m").done == ()
+    assert workbench.apply_well() == []
 
 
-def test_what_stands_is_dressed_although_its_definition_differs(
+def test_what_is_built_anew_is_dressed_by_its_definition(
     workbench: Workbench, make_role: Callable[..., str]
 ) -> None:
     anon = make_role("anon")
@@ -120,15 +126,14 @@ def test_what_stands_is_dressed_although_its_definition_differs(
     workbench.execute(f"GRANT SELECT ON m TO {anon}")
     workbench.define("m", "SELECT 2 AS id", grants={}, key=("id",))
 
-    applied = workbench.apply_one("m")
-
-    assert applied.done == ("grants",)
-    assert [found.aspect for found in applied.drift] == [Aspect.DEFINITION, Aspect.INDEXES]
+    aspects = [found.aspect for found in workbench.plan().drift]
+    assert aspects == [Aspect.DEFINITION, Aspect.INDEXES, Aspect.GRANTS]
+    assert workbench.apply_well() == [("swap", "m")]
     assert not workbench.one("SELECT has_table_privilege(%s, 'm', 'SELECT')", anon)
-    assert workbench.execute("SELECT id FROM m") == [(1,)]
+    assert workbench.execute("SELECT id FROM m") == [(2,)]
 
 
-def test_a_reader_who_stays_is_not_waited_for(
+def test_a_reader_who_stays_is_waited_for_in_turns(
     workbench: Workbench, make_role: Callable[..., str]
 ) -> None:
     owner = make_role("owner")
@@ -137,10 +142,20 @@ def test_a_reader_who_stays_is_not_waited_for(
     workbench.apply_well()
     workbench.redefine("m", owner=owner)
 
-    with workbench.connection.transaction():
-        workbench.execute("SELECT FROM m")
-        blocked = workbench.apply_one("m")
+    told: list[str] = []
 
-    told = "canceling statement due to lock timeout: somebody is using it; apply again"
-    assert blocked.error == told
-    assert workbench.apply_one("m").done == (f"owner {owner}",)
+    with workbench.database.connect() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT FROM m")
+
+        def tell(activity: str) -> None:
+            told.append(activity)
+            if told.count("m: waiting for those who use it") == 2:
+                reader.execute("SELECT FROM m")
+                reader.execute("COMMIT")
+
+        assert workbench.apply(tell=tell).succeeded
+
+    assert told.count("m: waiting for those who use it") == 2
+    assert acl(workbench, "m") == []
+    assert workbench.plan().drift == ()

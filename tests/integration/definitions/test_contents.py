@@ -1,6 +1,7 @@
 import pytest
 
 from refresher.config.model import Checks, Index
+from refresher.errors import ConfigError
 from tests.integration.definitions.conftest import PLAIN, Workbench, define_chain
 
 
@@ -8,15 +9,17 @@ def test_contents_that_break_a_check_are_not_shown(workbench: Workbench) -> None
     workbench.execute("CREATE TABLE t (id int)")
     workbench.define("v", "SELECT id FROM t", key=("id",), checks=Checks(min_rows=1))
 
-    applied = workbench.apply_one("v")
+    applied = workbench.apply()
 
-    assert applied.done == ("created",)
-    assert applied.error is not None
-    assert applied.error.startswith("can't be populated: check min_rows: 0 rows, fewer than")
+    assert [result.outcome for result in applied.steps] == ["done", "failed", "skipped"]
+    assert (applied.steps[1].detail or "").startswith(
+        "can't be filled: check min_rows: 0 rows, fewer than"
+    )
+    assert applied.steps[2].detail == "waits for v"
     assert not workbench.one("SELECT relispopulated FROM pg_class WHERE oid = 'v'::regclass")
 
     workbench.execute("INSERT INTO t VALUES (1)")
-    assert workbench.apply_one("v").done[1:] == ("index v_id_key", "analyzed")
+    assert workbench.apply_well() == [("populate", "v"), ("index", "v")]
 
 
 def test_views_that_were_restored_without_contents_are_filled_upstream_first(
@@ -29,11 +32,8 @@ def test_views_that_were_restored_without_contents_are_filled_upstream_first(
         "REFRESH MATERIALIZED VIEW best WITH NO DATA; REFRESH MATERIALIZED VIEW totals WITH NO DATA"
     )
 
-    applied = workbench.apply()
-
-    assert [name for name, each in applied.items() if each.done] == ["totals", "best"]
-    assert applied["totals"].done[0].startswith("populated: 10 rows")
-    assert {each.error for each in applied.values()} == {None}
+    assert workbench.apply_well() == [("populate", "totals"), ("populate", "best")]
+    assert workbench.execute("SELECT customer FROM best ORDER BY 1") == [(0,), (8,), (9,)]
 
 
 def test_contents_of_others_are_not_touched(workbench: Workbench) -> None:
@@ -43,7 +43,7 @@ def test_contents_of_others_are_not_touched(workbench: Workbench) -> None:
     )
     workbench.define("v", "SELECT id FROM t")
 
-    assert workbench.apply_one("v").done == ()
+    assert workbench.apply_well() == []
     assert workbench.execute("SELECT id FROM v") == [(1,)]
     assert workbench.one("SELECT state FROM refresher.freshness") == "unknown"
 
@@ -51,8 +51,11 @@ def test_contents_of_others_are_not_touched(workbench: Workbench) -> None:
 def test_an_empty_view_is_analyzed_once(workbench: Workbench) -> None:
     workbench.define("v", "SELECT 1 AS id WHERE false")
 
-    assert workbench.apply_one("v").done[-1] == "analyzed"
-    assert workbench.apply_one("v").done == ()
+    workbench.apply_well()
+    assert workbench.one("SELECT reltuples FROM pg_class WHERE oid = 'v'::regclass") == 0
+    before = workbench.catalog()
+    assert workbench.apply_well() == []
+    assert workbench.catalog() == before
 
 
 @pytest.mark.pg(">= 17")
@@ -67,13 +70,13 @@ def test_a_function_that_does_not_say_its_schemas_is_explained(workbench: Workbe
     workbench.define("v", "SELECT total() AS n")
     workbench.define("w", "SELECT 1 AS n", indexes=(Index(expression="two(n)"),))
 
-    applied = workbench.apply()
+    with pytest.raises(ConfigError) as caught:
+        workbench.apply()
+    assert 'relation "t" does not exist (in function total; PostgreSQL 17' in str(caught.value)
+    assert "ALTER FUNCTION total SET search_path" in str(caught.value)
 
-    assert applied["v"].error is not None
-    assert 'relation "t" does not exist (in function total; PostgreSQL 17' in applied["v"].error
-    assert "ALTER FUNCTION total SET search_path" in applied["v"].error
-    assert applied["w"].error is not None
-    assert "in function public.two" in applied["w"].error
+    del workbench.views["v"]
+    assert "in function public.two" in workbench.errors()["w"]
 
 
 def test_what_reads_somebody_elses_contents_is_noted(workbench: Workbench) -> None:
@@ -81,11 +84,10 @@ def test_what_reads_somebody_elses_contents_is_noted(workbench: Workbench) -> No
     workbench.define("mine", "SELECT id FROM theirs", key=("id",))
     workbench.define("shown", "SELECT id FROM mine", PLAIN)
 
-    applied = workbench.apply()
+    workbench.apply_well()
 
-    (note,) = applied["mine"].notes
-    assert note.startswith("its staleness is unknown, for it reads public.theirs: ")
-    assert applied["shown"].notes == ()
+    (note,) = workbench.plan().notes
+    assert note.startswith("mine: its staleness is unknown, for it reads public.theirs: ")
     states = "SELECT view, state, data_as_of, as_of IS NULL FROM refresher.freshness ORDER BY view"
     assert workbench.execute(states) == [
         ("mine", "unknown", None, False),
@@ -93,4 +95,4 @@ def test_what_reads_somebody_elses_contents_is_noted(workbench: Workbench) -> No
     ]
 
     workbench.define("theirs", "SELECT 1 AS id")
-    assert workbench.apply()["mine"].notes == ()
+    assert [note for note in workbench.plan().notes if note.startswith("mine")] == []

@@ -1,7 +1,10 @@
+import re
+
 import pytest
 
 from refresher.config.model import Kind
 from refresher.definitions.compare import Aspect
+from refresher.errors import PlanError
 from tests.integration.definitions.conftest import PLAIN, Workbench
 
 
@@ -9,8 +12,7 @@ from tests.integration.definitions.conftest import PLAIN, Workbench
     ("made", "kind", "told"),
     [
         ("TABLE v AS SELECT 1 AS id", PLAIN, "public.v is a table, not a view"),
-        ("VIEW v AS SELECT 1 AS id", Kind.MATERIALIZED_VIEW, "is a view, not a materialized view"),
-        ("MATERIALIZED VIEW v AS SELECT 1 AS id", PLAIN, "is a materialized view, not a view"),
+        ("TABLE v AS SELECT 1 AS id", Kind.MATERIALIZED_VIEW, "a table, not a materialized view"),
         ("SEQUENCE v", PLAIN, "is a sequence, not a view"),
         ("TABLE other (id int); CREATE INDEX v ON other (id)", PLAIN, "is an index, not a view"),
     ],
@@ -20,18 +22,21 @@ def test_a_name_that_something_else_has_is_told(
 ) -> None:
     workbench.execute(f"CREATE {made}")
     workbench.define("v", "SELECT 1 AS id", kind, grants={}, comment="x")
-    before = workbench.relations()
+    before = workbench.catalog()
 
-    applied = workbench.apply_one("v")
+    plan = workbench.plan()
 
-    assert applied.done == ()
-    (found,) = applied.drift
+    assert plan.steps == ()
+    (found,) = plan.drift
     assert found.aspect is Aspect.DEFINITION
     assert told in found.message
-    assert workbench.relations() == before
+    assert plan.problems == (f"v: {found.message}; rename one of them",)
+    with pytest.raises(PlanError, match=re.escape(told)):
+        workbench.apply()
+    assert workbench.catalog() == before
 
 
-def test_a_definition_that_differs_is_told_and_left_alone(workbench: Workbench) -> None:
+def test_how_a_definition_differs_is_told(workbench: Workbench) -> None:
     workbench.execute("CREATE TABLE t (id int, name text, born date)")
     for name, query in (
         ("other_filter", "SELECT id FROM t WHERE id > 1"),
@@ -43,19 +48,21 @@ def test_a_definition_that_differs_is_told_and_left_alone(workbench: Workbench) 
         workbench.execute(f"CREATE MATERIALIZED VIEW {name} AS {query}")
         workbench.define(name, "SELECT id, name FROM t")
     workbench.define("other_filter", "SELECT id FROM t")
-    before = workbench.catalog()["relations"]
+    before = workbench.catalog()
 
-    applied = workbench.apply()
+    plan = workbench.plan()
 
-    assert {name: each.drift[0].message for name, each in applied.items()} == {
+    assert {drift.view: drift.message for drift in plan.drift} == {
         "other_filter": "the query that stands is another one",
         "fewer_columns": "what stands lacks column name",
         "more_columns": "what stands has column born too",
         "other_type": "what stands column id is bigint, not integer",
         "other_order": "what stands has its columns in another order",
     }
-    assert {each.drift[0].aspect for each in applied.values()} == {Aspect.DEFINITION}
-    assert workbench.catalog()["relations"] == before
+    assert {drift.aspect for drift in plan.drift} == {Aspect.DEFINITION}
+    assert workbench.catalog() == before
+    assert sorted(workbench.apply_well()) == sorted(("swap", name) for name in workbench.views)
+    assert workbench.plan().drift == ()
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -74,16 +81,21 @@ def test_how_a_definition_is_written_is_no_drift(workbench: Workbench, kind: Kin
         kind,
     )
 
-    assert workbench.apply_one("v").drift == ()
+    before = workbench.one("SELECT 'v'::regclass::oid::int8")
+    assert workbench.plan().drift == ()
+    workbench.apply_well()
+    assert workbench.one("SELECT 'v'::regclass::oid::int8") == before
 
 
 def test_a_name_that_shows_in_the_rows_is_drift(workbench: Workbench) -> None:
     workbench.execute("CREATE VIEW v AS SELECT row_to_json(s) AS j FROM (SELECT 1 AS before) AS s")
     workbench.define("v", "SELECT row_to_json(s) AS j FROM (SELECT 1 AS after) AS s", PLAIN)
 
-    (found,) = workbench.apply_one("v").drift
+    (found,) = workbench.plan().drift
 
     assert found.message == "the query that stands is another one"
+    workbench.apply_well()
+    assert workbench.one("SELECT j FROM v") == {"after": 1}
 
 
 def test_a_new_column_under_a_star_is_drift(workbench: Workbench) -> None:
@@ -92,6 +104,8 @@ def test_a_new_column_under_a_star_is_drift(workbench: Workbench) -> None:
     workbench.apply_well()
     workbench.execute("ALTER TABLE t ADD name text")
 
-    (found,) = workbench.apply_one("v").drift
+    (found,) = workbench.plan().drift
 
     assert found.message == "what stands lacks column name"
+    assert workbench.apply_well() == [("replace", "v")]
+    assert workbench.execute("SELECT id, name FROM v") == []

@@ -1,7 +1,6 @@
 import pytest
 
 from refresher.config.model import Index
-from refresher.definitions.compare import Aspect
 from tests.integration.definitions.conftest import Workbench
 
 INDEXES = {
@@ -25,10 +24,12 @@ def test_every_kind_of_index_is_made_once(workbench: Workbench, index: Index) ->
     workbench.define("v", query, indexes=(index,))
     name = index.name or next(iter(workbench.simulate().desired["v"].indexes))
 
-    assert workbench.apply_one("v").done[2:] == (f"index {name}", "analyzed")
+    assert workbench.apply_well() == [("create", "v"), ("populate", "v"), ("index", "v")]
 
     before = workbench.catalog()
-    assert workbench.apply_one("v").done == ()
+    assert len(workbench.relations()) == 2
+    assert workbench.one("SELECT count(*) FROM pg_class WHERE relname = %s", name) == 1
+    assert workbench.apply_well() == []
     assert workbench.catalog() == before
 
 
@@ -44,50 +45,32 @@ def test_an_index_that_somebody_named_otherwise_will_do(workbench: Workbench) ->
         indexes=(Index(expression="LOWER( name )"),),
     )
 
-    applied = workbench.apply_one("v")
-
-    assert (applied.done, applied.drift) == ((), ())
+    assert workbench.apply_well() == []
+    assert workbench.plan().notes == ()
 
 
 def test_two_definitions_of_one_index_make_one(workbench: Workbench) -> None:
     twin = Index(columns=("id",), unique=True, name="twin")
     workbench.define("v", "SELECT 1 AS id", key=("id",), indexes=(twin,))
 
-    assert workbench.apply_one("v").done[2:] == ("index v_id_key", "analyzed")
-    assert workbench.apply_one("v").done == ()
-
-
-def test_another_index_of_that_name_is_told_and_left(workbench: Workbench) -> None:
-    workbench.execute(
-        "CREATE MATERIALIZED VIEW v AS SELECT 1 AS id, 2 AS other; CREATE INDEX i ON v (other)"
-    )
-    workbench.define("v", "SELECT 1 AS id, 2 AS other", indexes=(Index(columns=("id",), name="i"),))
-
-    applied = workbench.apply_one("v")
-
-    (found,) = applied.drift
-    assert applied.error is None
-    assert found.aspect is Aspect.INDEXES
-    assert found.message == "index i (USING btree (id)): another one stands: USING btree (other)"
+    assert workbench.apply_well() == [("create", "v"), ("populate", "v"), ("index", "v")]
+    assert list(workbench.relations()) == ["v", "v_id_key"]
+    assert workbench.apply_well() == []
 
 
 def test_an_index_whose_name_another_table_has_is_told(workbench: Workbench) -> None:
     workbench.execute("CREATE TABLE other (id int); CREATE INDEX i ON other (id)")
     workbench.define("v", "SELECT 1 AS id", indexes=(Index(columns=("id",), name="i"),))
 
-    applied = workbench.apply_one("v")
-
-    assert applied.error == (
-        "the index 'i' can't be created: relation \"i\" already exists; rename what has its name"
-    )
+    told = "the index 'i' can't be created: relation \"i\" already exists; rename what has its name"
+    assert workbench.errors() == {"v": told}
 
 
 def test_a_duplicate_key_is_told_and_keeps_nobody_else(workbench: Workbench) -> None:
     workbench.define("doubled", "SELECT 1 AS id FROM generate_series(1, 2)", key=("id",))
     workbench.define("fine", "SELECT 1 AS id", key=("id",))
 
-    applied = workbench.apply()
+    assert workbench.errors() == {"doubled": 'could not create unique index "doubled_id_key"'}
 
-    assert applied["doubled"].error == 'could not create unique index "doubled_id_key"'
-    assert applied["doubled"].done[0] == "created"
-    assert applied["fine"].error is None
+    assert set(workbench.relations()) == {"doubled", "fine", "fine_id_key"}
+    assert workbench.kinds() == [("index", "doubled")]

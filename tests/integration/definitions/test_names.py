@@ -42,10 +42,14 @@ def test_no_name_is_too_strange(
         comment=name,
     )
 
-    applied = workbench.apply()["v"]
-
-    assert applied.error is None
-    assert applied.drift == ()
-    assert len(applied.done) == 6
-    assert workbench.apply_one("v").done == ()
+    assert len(workbench.apply_well()) == 5
+    assert workbench.apply_well() == []
     assert len(workbench.relations()) == 5
+
+    workbench.redefine("v", query=f"SELECT {schema}, {schema} + 1 AS other FROM {schema}.t")
+    before = set(workbench.relations())
+    assert workbench.apply_well() == [("swap", "v")]
+    assert set(workbench.relations()) == before
+    stands = f"{schema}.{schema}"
+    assert workbench.one("SELECT obj_description(%s::regclass)", stands) == name
+    assert workbench.one("SELECT has_table_privilege(%s, %s, 'SELECT')", reader, stands)
