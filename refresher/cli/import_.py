@@ -237,6 +237,4 @@ def _tell_next(place: _Place, views: Sequence[Described]) -> None:
     if not config.views.keys() >= {view.name for view in views}:
         render.tell(f"now add to {place.config.path}: include: [views/*.yaml]")
     first = f"set {_VARIABLE} to the database, then " if place.is_new else ""
-    render.tell(
-        f"next: {first}`refresher validate --database`, which tells whether anything differs"
-    )
+    render.tell(f"next: {first}`refresher plan`, which should find no changes")

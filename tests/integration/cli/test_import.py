@@ -1,6 +1,10 @@
 """`refresher import` on real databases: what it writes means what stands."""
 
+import re
+import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,13 @@ VIEWS = {
     "we_ird: _name _{X} #1_%s",
     *("crm_totals", "Never", "public_never", "nulls", "totals"),
 }
+CATALOG = """
+SELECT c.oid, c.relfilenode, c.relname, c.relowner, c.relacl, c.reloptions, c.xmin::text
+FROM pg_class AS c
+WHERE c.oid >= 16384
+    AND c.relnamespace NOT IN ('refresher'::regnamespace, 'pg_toast'::regnamespace)
+ORDER BY c.oid
+"""
 
 
 def run_sql(connection: Connection, text: str, **roles: str) -> None:
@@ -62,6 +73,12 @@ def assert_no_drift(commands: Commands) -> None:
     assert (told["errors"], told["drift"]) == ([], [])
 
 
+def assert_no_changes(commands: Commands, command: str) -> None:
+    done = commands.run(command)
+    assert done.stdout.endswith("no changes\n"), done.stdout + done.stderr
+    assert done.code == 0
+
+
 def test_what_is_imported_is_what_stands(commands: Commands, standing: Connection) -> None:
     del standing
     document = imported(commands, "--plain-views")
@@ -71,6 +88,39 @@ def test_what_is_imported_is_what_stands(commands: Commands, standing: Connectio
         assert (commands.folder / path).read_bytes() == text.encode()
     assert commands.run("validate").code == 0
     assert_no_drift(commands)
+
+
+def test_neither_a_plan_nor_an_apply_finds_anything_to_change(
+    commands: Commands, standing: Connection
+) -> None:
+    standing.execute("REFRESH MATERIALIZED VIEW never; ANALYZE")
+    imported(commands, "--plain-views")
+    before = standing.execute(CATALOG).fetchall()
+    for command in ("plan", "apply", "plan"):
+        assert_no_changes(commands, command)
+    assert standing.execute(CATALOG).fetchall() == before
+
+
+def test_what_was_imported_can_be_changed(commands: Commands, standing: Connection) -> None:
+    """A definition that others read is changed, and all that was imported stays with it."""
+    imported(commands, "--plain-views")
+    path = commands.folder / "sql/crm_totals.sql"
+    # PostgreSQL 18 leaves out the name of the only relation.
+    changed, found = re.subn(r"sum\(([a-z.]+)\)", r"sum(\1) + 1", path.read_text())
+    assert found == 1
+    path.write_text(changed)
+    assert commands.run("plan").code == 10
+    before = config(commands)
+    assert commands.run("apply").code == 0
+    assert_no_changes(commands, "plan")
+    shutil.rmtree(commands.folder / "sql")
+    (commands.folder / "config.yaml").unlink()
+    imported(commands, "--plain-views")
+    after = config(commands)
+    for name, view in before.views.items():
+        assert replace(after.views[name], query="") == replace(view, query="")
+    total = standing.execute("SELECT min(total) AS total FROM totals").fetchone()
+    assert total == {"total": Decimal(461)}
 
 
 def test_it_is_said_in_the_plainest_words(commands: Commands, standing: Connection) -> None:
