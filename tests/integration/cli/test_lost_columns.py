@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import as_file, files
 
 import pytest
 from psycopg import sql
@@ -74,6 +75,10 @@ def configure(commands: Commands, list_query: str) -> None:
 
 def test_the_list_has_43_columns(crm: Commands) -> None:
     assert (len(COLUMNS), len(LOST)) == (43, 21)
+    with as_file(files("refresher.demo")) as folder:
+        shipped = load_config(folder / "config.yaml", {"DATABASE_URL": "dbname=crm"})
+    demanded = shipped.views["customers_crm_v"].checks.columns
+    assert [column.name for column in demanded] == COLUMNS
     checked = crm.run("validate", "--database", "--json")
     assert (checked.code, checked.json()["errors"]) == (0, [])
 
