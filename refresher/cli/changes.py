@@ -1,6 +1,7 @@
 """What commands that change a database have in common: the work goes on in a thread, watched."""
 
 import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -76,7 +77,7 @@ class Change:
     """Does it, with this as the one to tell."""
     activity: str = "reading the catalog"
     _discharge: Discharge | None = None
-    _cancelled: bool = False
+    _cancelled: threading.Event = field(default_factory=threading.Event)
 
     @property
     def populator(self) -> Populator:
@@ -87,6 +88,7 @@ class Change:
             views=self.config.views_of(self.report.database),
             emit=lambda _event: None,
             began=self._begin,
+            cancelled=self._cancelled,
         )
 
     def run(self) -> None:
@@ -94,7 +96,9 @@ class Change:
         try:
             self.act(self)
         except Exception as error:
-            if self._cancelled:  # what is cancelled fails in many ways; all of them are one
+            if (
+                self._cancelled.is_set()
+            ):  # what is cancelled fails in many ways; all of them are one
                 raise _Interrupted from error
             raise
         finally:
@@ -102,7 +106,7 @@ class Change:
 
     def cancel(self) -> None:
         """Begin nothing more, and cancel on the server what is under way; to be repeated."""
-        self._cancelled = True
+        self._cancelled.set()
         if self._discharge is not None:
             self._discharge.cancel()
         self.session.cancel()
@@ -123,12 +127,12 @@ class Change:
         self.report.results.append(result)
 
     def _require_not_cancelled(self) -> None:
-        if self._cancelled:
+        if self._cancelled.is_set():
             raise _Interrupted
 
     def _begin(self, discharge: Discharge) -> None:
         self._discharge = discharge
-        if self._cancelled:
+        if self._cancelled.is_set():
             discharge.cancel()
 
 

@@ -86,6 +86,7 @@ class Applying:
             views=self._views,
             emit=self._emit,
             began=self._began,
+            cancelled=self._cancelled,
         )
         try:
             apply(

@@ -15,7 +15,7 @@ from refresher.definitions.model import IndexFacts, RelationFacts, Subject
 from refresher.events import Listener
 from refresher.graph import Graph
 from refresher.names import RelationName, fitted_name
-from refresher.postgres.sessions import local_settings, short_transaction
+from refresher.postgres.sessions import connect, local_settings, short_transaction
 from refresher.refresh import full
 from refresher.refresh.session import Session
 
@@ -75,17 +75,20 @@ class Building:
             return self.built[label].relation
         return self.subjects[label].view.relation
 
-    def abandon(self, error: BaseException) -> None:
-        """Drop what was built, and record that it came to nothing.
+    def abandon(self, error: BaseException | None) -> None:
+        """Drop what was built, and record that it came to nothing; None: it was cancelled.
 
         What can't be dropped now, the next apply drops.
         """
-        connection = self.session.connection()
-        for filling in self.fillings.values():
-            filling.fail(connection, error)
-        for label in reversed(list(self.built)):
-            built = self.built.pop(label)
-            connection.execute(statements.drop(built.kind, built.relation))
+        # Whoever cancels does so again and again, and is not to cancel this.
+        self.session.discard()
+        application = f"refresher {self.session.worker}"
+        with connect(self.session.endpoint, application=application) as connection:
+            for filling in self.fillings.values():
+                filling.fail(connection, error)
+            for label in reversed(list(self.built)):
+                built = self.built.pop(label)
+                connection.execute(statements.drop(built.kind, built.relation))
 
     def _create(self, subject: Subject, desired: RelationFacts, relation: RelationName) -> None:
         connection = self.session.connection()

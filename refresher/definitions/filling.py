@@ -154,12 +154,14 @@ class Filling:
         del row["notified"]
         return Run.from_row(row)
 
-    def fail(self, connection: Connection, error: BaseException) -> None:
-        """Record that the contents came to nothing."""
+    def fail(self, connection: Connection, error: BaseException | None) -> None:
+        """Record that the contents came to nothing, through an error or because of a cancel."""
         if self._run is None:
             return
-        cancelled = not isinstance(error, Exception)
-        reason = error.reason if isinstance(error, RefreshError) else failure_reason(error)
+        outcome, failure, told = Outcome.CANCELLED, None, None
+        if isinstance(error, Exception):
+            outcome, told = Outcome.FAILED, describe(error)
+            failure = error.reason if isinstance(error, RefreshError) else failure_reason(error)
         row = connection.execute(
             _REFRESHING["end_run"],
             {
@@ -168,9 +170,9 @@ class Filling:
                 "reason": _REASON,
                 "lock_wait": None,
                 **as_recorded(error),
-                "outcome": Outcome.CANCELLED if cancelled else Outcome.FAILED,
-                "failure": None if cancelled else reason,
-                "error": None if cancelled else describe(error),
+                "outcome": outcome,
+                "failure": failure,
+                "error": told,
             },
         ).fetchone()
         if row is not None:

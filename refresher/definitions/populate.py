@@ -1,7 +1,8 @@
 """Refreshes that an apply needs, each seen through to its end."""
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from refresher.catalog.introspection import read_graph
@@ -27,6 +28,8 @@ class Populator:
     emit: Listener
     began: Callable[[Discharge], None]
     """Told of each piece of work before it starts, so that somebody can cancel it."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set by whoever cancels what the session does: that is no failure then."""
 
     def populate(self, view: View) -> str | None:
         """Fill a view if it is empty; returns what was done, in words.

@@ -236,7 +236,7 @@ class Carrier:
                     lambda: self.tell(f"{names}: waiting for readers, who come first")
                 )
         except BaseException as error:
-            building.abandon(error)
+            building.abandon(None if self.populator.cancelled.is_set() else error)
             raise
         for run in runs:
             self.populator.emit(RunFinished(database=session.endpoint.alias, run=run))

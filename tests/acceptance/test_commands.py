@@ -107,7 +107,31 @@ def test_an_interrupted_populate_is_cancelled_and_goes_on_the_next_time(
     ]
     again = project.run("apply")
     assert again.code == 0
-    assert "slow: populated: 1 row" in again.stdout
+    assert "populate slow: 1 row in " in again.stdout
+
+
+def test_an_interrupted_swap_leaves_what_stands_and_goes_on_the_next_time(
+    project: Project, keeper: Connection
+) -> None:
+    project.configure({"slow": materialized("SELECT 1 AS id, 'old' AS open")})
+    project.apply()
+    project.configure({"slow": gated()})
+    with gate_shut(keeper), project.start("apply") as command:
+        wait_until(lambda: refreshing(keeper), what="the filling beside")
+        command.signal(signal.SIGINT)
+        ended = command.finished()
+    assert ended.code == 130
+    assert ended.stderr == (
+        "cancelling on the server; once more to leave at once\n"
+        "interrupted; `refresher apply` goes on from here\n"
+    )
+    assert keeper.execute("SELECT open FROM slow").fetchone() == {"open": "old"}
+    runs = project.run("history", "slow", "--json").json()
+    assert [run["outcome"] for run in runs] == ["cancelled", "succeeded"]
+    again = project.run("apply")
+    assert (again.code, again.stderr) == (0, "")
+    assert again.stdout == "1/1 swap slow: 1 row\n1 step done\n"
+    assert keeper.execute("SELECT open FROM slow").fetchone() == {"open": True}
 
 
 def test_the_second_interruption_ends_the_command_at_once(
@@ -158,7 +182,7 @@ def test_apply_shows_its_steps_on_a_terminal(
 ) -> None:
     project.configure({"slow": gated()})
     with gate_shut(keeper), project.start("apply", stderr=terminal.theirs) as command:
-        wait_until(lambda: "slow: populate" in terminal.shown, PATIENCE, what="the step")
+        wait_until(lambda: "slow: filling it" in terminal.shown, PATIENCE, what="the step")
         open_gate(keeper)
         assert command.finished().code == 0
 
