@@ -141,7 +141,7 @@ def _applies(session: Session, view: View) -> bool:
             began=lambda _discharge: None,
         )
     )
-    return not any(result.error or result.drift for result in applied)
+    return applied.succeeded
 
 
 def _refreshes(session: Session, connection: Connection, view: View) -> bool:
