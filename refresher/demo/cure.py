@@ -1,6 +1,7 @@
 """The cure: the configuration that ships with the demo, applied to the CRM."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from datetime import timedelta
 from importlib.resources import as_file, files
 
@@ -10,7 +11,9 @@ from refresher.config.load import load_config
 from refresher.config.model import Config
 from refresher.definitions.apply import Applied, apply
 from refresher.definitions.populate import Populator
-from refresher.demo import incident
+from refresher.definitions.result import StepOutcome
+from refresher.definitions.step import Create, CreateIndex, Populate, Replace
+from refresher.definitions.wording import title
 from refresher.demo.crm import CUSTOMERS
 from refresher.demo.place import Place
 from refresher.demo.report import line
@@ -47,7 +50,7 @@ def demo_endpoint(config: Config) -> Endpoint:
     return Endpoint(alias=ALIAS, conninfo=database.conninfo.reveal(), session=database.session)
 
 
-def cure(place: Place, config: Config, stage: Stage) -> None:
+def cure(config: Config, stage: Stage) -> None:
     """Put a list that joins what it used to search for in the place of the one that died.
 
     Raises:
@@ -57,17 +60,14 @@ def cure(place: Place, config: Config, stage: Stage) -> None:
         "The cure",
         "customer_sources, a materialized view, searches once for all; the list joins it.",
     )
-    # apply would not touch what stands in its way; this list is the demo's own.
-    incident.drop_view(place.owner)
     with stage.working("Applying config.yaml") as on_step:
-        applied = _apply(config, lambda view, step: on_step(f"{view}, {step}"))
+        applied = _apply(config, on_step)
     _require_complete(applied)
-    for result in applied:
-        if "created" in result.done:
-            stage.say(line(result.view, Text(_in_short(result.done))))
+    for view, done in _in_short(applied).items():
+        stage.say(line(view, Text(done)))
 
 
-def _apply(config: Config, tell: Callable[[str, str], None]) -> list[Applied]:
+def _apply(config: Config, tell: Callable[[str], None]) -> Applied:
     session = Session(demo_endpoint(config), worker=worker_name())
     try:
         migrate(session.connection())
@@ -83,18 +83,30 @@ def _apply(config: Config, tell: Callable[[str, str], None]) -> list[Applied]:
         session.discard()
 
 
-def _in_short(done: Sequence[str]) -> str:
-    """What was done, with the indexes counted instead of named."""
-    named = [step for step in done if step.startswith("index ")]
-    steps = [step for step in done if step not in named]
-    if named:
-        steps.append("1 index" if len(named) == 1 else f"{len(named)} indexes")
-    return ", ".join(steps)
+def _in_short(applied: Applied) -> dict[str, str]:
+    """What became of each view, with the indexes counted instead of named."""
+    done: defaultdict[str, list[str]] = defaultdict(list)
+    indexes: Counter[str] = Counter()
+    for result in applied.steps:
+        view = result.step.views[0]
+        match result.step:
+            case Create():
+                done[view].append("created")
+            case Replace():
+                done[view].append("replaced under its readers")
+            case Populate():
+                done[view].append(f"populated: {result.detail}")
+            case CreateIndex():
+                indexes[view] += 1
+            case _:
+                pass  # a comment, say: no part of the story
+    for view, number in indexes.items():
+        done[view].append("1 index" if number == 1 else f"{number} indexes")
+    return {view: ", ".join(words) for view, words in done.items()}
 
 
-def _require_complete(applied: Sequence[Applied]) -> None:
-    for result in applied:
-        problem = result.error or "; ".join(drift.message for drift in result.drift)
-        if problem:
-            message = f"the demo can't apply its view {result.view!r} here: {problem}"
+def _require_complete(applied: Applied) -> None:
+    for result in applied.steps:
+        if result.outcome is StepOutcome.FAILED:
+            message = f"the demo can't {title(result.step)} here: {result.detail}"
             raise RefresherError(message)

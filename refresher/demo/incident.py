@@ -14,8 +14,6 @@ from refresher.demo.place import AUTHENTICATOR, SERVICE_ROLE, Place
 PAGE_SQL = "SELECT * FROM customers_crm_v ORDER BY last_order_date DESC NULLS LAST LIMIT 50"
 COUNT_SQL = "SELECT count(*) FROM customers_crm_v"
 
-_DROP_VIEW = sql.SQL("DROP VIEW customers_crm_v")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -38,11 +36,6 @@ class Readings:
 def create_view(owner: Secret) -> None:
     """Create customers_crm_v as it was before the fix."""
     _execute(owner, packaged("incident.sql"))
-
-
-def drop_view(owner: Secret) -> None:
-    """Drop it, to make room for the cured one."""
-    _execute(owner, _DROP_VIEW)
 
 
 def read_page(place: Place) -> Reading:

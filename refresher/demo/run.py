@@ -57,7 +57,7 @@ def run(options: Options, stage: Stage) -> Report:
         config = demo_config(place, customers)
         load_crm(place, customers, stage)
         before = replay(place, stage)
-        cure(place, config, stage)
+        cure(config, stage)
         after = read_again(place, before, stage)
         live(place, config, customers, stage, once=options.once)
         report = Report(before=before, after=after, runs=_read_runs(config))
