@@ -47,7 +47,7 @@ def all_counted(workshop: Workshop, *, more: int = 0) -> None:
     workshop.session.discard()
     expected = workshop.execute("SELECT rows_written AS found FROM refresher.state")[0]["found"]
     wait_until(
-        lambda: workshop.execute(_COUNTED)[0]["found"] == expected + more,
+        lambda: workshop.execute(_COUNTED)[0]["found"] >= expected + more,
         what=f"{expected} and {more} rows to be counted",
     )
 
@@ -73,6 +73,7 @@ def test_somebody_elses_refresh_is_seen_once_and_leaves_as_of(
     run = workshop.refresh(view)
     assert seen(watcher, workshop) == ()
 
+    workshop.session.discard()  # until then PostgreSQL 14 does not count what it wrote
     change(workshop)
     do_elsewhere(database, statement)
     wait_until_seen(watcher, workshop)
