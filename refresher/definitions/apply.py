@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from refresher.catalog.introspection import RELATION_KINDS, read_graph, read_standing
+from refresher.config.model import View
 from refresher.definitions.marks import drop_leftovers
 from refresher.definitions.patience import LOCK_TIMEOUT, pause, persist
 from refresher.definitions.plan import Plan
@@ -24,9 +25,10 @@ from refresher.definitions.step import CreateIndex, Populate, Rename, Step
 from refresher.definitions.steps import Carrier
 from refresher.definitions.swap import holding
 from refresher.errors import CatalogError, PlanError, RefreshError, UnreachableError
+from refresher.graph import Graph
 from refresher.postgres.failures import breaks_connection, describe
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import set_local, short_transaction
+from refresher.postgres.sessions import Connection, set_local, short_transaction
 from refresher.refresh.session import Session
 from refresher.store.definition import record_applied
 from refresher.store.drift import ask_for_look
@@ -111,14 +113,17 @@ class _Work:
             raise PlanError("\n".join(plan.plan.problems))
         announced = plan.plan
         planned(announced)
-        self._register()
+        # Upstreams as they will be: what is filled here records what it has read of them.
+        self._register(plan.simulation.graph)
         renames = [step for step in plan.plan.steps if isinstance(step, Rename)]
         if renames:
             self._carry_out(plan, renames)
             plan = self._plan()
         self._carry_out(plan, [step for step in plan.plan.steps if step not in renames])
-        self._register()
-        ask_for_look(self.populator.session.connection(), self.populator.views)
+        connection = self.populator.session.connection()
+        self._register(read_graph(connection, self.populator.views))
+        record_applied(connection, self._standing(connection))
+        ask_for_look(connection, self.populator.views)
         return Applied(plan=announced, steps=tuple(self._results))
 
     def _clean_up(self) -> None:
@@ -142,20 +147,19 @@ class _Work:
             allow_drop=self.allow_drop,
         )
 
-    def _register(self) -> None:
-        connection = self.populator.session.connection()
-        views = self.populator.views
-        graph = read_graph(connection, views)
+    def _register(self, graph: Graph) -> None:
+        connection, views = self.populator.session.connection(), self.populator.views
         register(connection, views, graph, max_parallel=self.populator.database.max_parallel)
+
+    def _standing(self, connection: Connection) -> dict[str, View]:
+        """The views that stand, as what they are to be."""
+        views = self.populator.views
         standing = read_standing(connection, views)
-        record_applied(
-            connection,
-            {
-                name: view
-                for name, view in views.items()
-                if name in standing and standing[name].relation_kind == RELATION_KINDS[view.kind]
-            },
-        )
+        return {
+            name: view
+            for name, view in views.items()
+            if name in standing and standing[name].relation_kind == RELATION_KINDS[view.kind]
+        }
 
     def _carry_out(self, planned: Planned, steps: Sequence[Step]) -> None:
         carrier = Carrier(

@@ -5,16 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from refresher.catalog.introspection import read_graph
 from refresher.config.model import Database, StrategyChoice, View
 from refresher.durations import format_duration
 from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener
+from refresher.graph import Graph
 from refresher.refresh.discharge import Discharge
 from refresher.refresh.session import Session
 from refresher.refresh.task import Task
 from refresher.runs import Strategy, Trigger
-from refresher.store.registry import register
 from refresher.store.state import read_clock, read_states
 
 
@@ -31,8 +30,8 @@ class Populator:
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set by whoever cancels what the session does: that is no failure then."""
 
-    def populate(self, view: View) -> str | None:
-        """Fill a view if it is empty; returns what was done, in words.
+    def populate(self, view: View, graph: Graph) -> str | None:
+        """Fill a view that the store knows if it is empty; returns what was done, in words.
 
         Contents that others left are not touched: the schedule sees to them.
 
@@ -44,16 +43,22 @@ class Populator:
         connection = self.session.connection()
         if read_states(connection, {view.name: view})[view.name].populated:
             return None
-        return self.refresh(view, Trigger.POPULATE, Strategy.FULL)
+        return self._refresh(view, graph, Trigger.POPULATE, Strategy.FULL)
 
-    def refresh(
-        self, view: View, trigger: Trigger, strategy: StrategyChoice | None = None
+    def refresh(self, view: View, graph: Graph) -> str | None:
+        """Refresh a view that the store knows; returns what was done, in words.
+
+        Raises:
+            RefreshError: it failed; the run is recorded.
+            UnreachableError: the database can't be reached.
+            psycopg.Error: it failed before anything was recorded.
+        """
+        return self._refresh(view, graph, Trigger.MANUAL, view.strategy)
+
+    def _refresh(
+        self, view: View, graph: Graph, trigger: Trigger, strategy: StrategyChoice
     ) -> str | None:
-        """Refresh a view; the arguments of the errors are those of `populate`."""
-        connection = self.session.connection()
-        graph = read_graph(connection, self.views)
-        register(connection, self.views, graph, max_parallel=self.database.max_parallel)
-        now = read_clock(connection)
+        now = read_clock(self.session.connection())
         task = Task(
             view=view,
             upstreams=graph.refreshed_upstreams(view.name),
@@ -61,7 +66,7 @@ class Populator:
             due_at=now,
             ready_at=now,
             attempt=1,
-            strategy=strategy or view.strategy,
+            strategy=strategy,
             max_parallel=self.database.max_parallel,
             misfires=lambda _previous, _as_of: 0,
         )

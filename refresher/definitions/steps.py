@@ -37,7 +37,6 @@ from refresher.events import RunFinished
 from refresher.names import RelationName
 from refresher.postgres.failures import describe
 from refresher.postgres.sessions import Connection, local_settings, set_local, short_transaction
-from refresher.runs import Trigger
 from refresher.store import definition as store
 
 Tell = Callable[[str], None]
@@ -90,8 +89,8 @@ class Carrier:
         self.tell(f"{label}: filling it")
         view = self._subject(label).view
         if isinstance(step, Populate):
-            return self.populator.populate(view)
-        return self.populator.refresh(view, Trigger.MANUAL)
+            return self.populator.populate(view, self.simulation.graph)
+        return self.populator.refresh(view, self.simulation.graph)
 
     def _index(self, step: CreateIndex | DropIndex, label: str) -> None:
         session, subject = self.populator.session, self._subject(label)
