@@ -24,7 +24,7 @@ FIND_PYTHON := for candidate in $(CANDIDATES); do \
 		exit 1; \
 	fi
 
-.PHONY: demo test test-majors test-pooler test-least-privilege chaos lint bench lock clean help
+.PHONY: demo test test-majors test-pooler test-least-privilege chaos torture lint bench lock clean help
 
 demo: $(PROJECT)  ## replay the incident and cure it; ARGS=--once stops after one cycle
 	@$(BIN)/refresher demo $(ARGS)
@@ -45,6 +45,11 @@ test-least-privilege: $(PROJECT)  ## the acceptance tests as a role that may do 
 chaos: $(PROJECT)  ## 100 daemons killed at random in five minutes, and nothing lost
 	@CHAOS_KILLS=$${CHAOS_KILLS:-100} CHAOS_SECONDS=$${CHAOS_SECONDS:-300} \
 		$(BIN)/pytest -s tests/acceptance/test_chaos.py $(ARGS)
+
+torture: PG_MAJORS := $(if $(filter file,$(origin PG_MAJORS)),14 16 18,$(PG_MAJORS))
+torture: $(PROJECT)  ## 100 changes of definitions under readers, 50 kills, on PG_MAJORS="14 16 18"
+	@TORTURE_CHANGES=$${CHANGES:-100} TORTURE_KILLS=$${KILLS:-50} \
+		$(BIN)/python -m tests.torture $(ARGS)
 
 lint: $(PROJECT)  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check

@@ -73,14 +73,18 @@ def _audited_types(chain: Chain) -> tuple[str, ...]:
 
 
 def _lost_index_names(before: Standing, after: Standing, chains: Sequence[Chain]) -> Iterator[str]:
-    """An index that nobody changed, of a view that has the name it had, has the name it had."""
+    """An index that nobody changed, of a view that has the name it had, has the name it had.
+
+    Unless it is still called after what the view was called before.
+    """
     for versions in zip(*(chain.relations for chain in chains), strict=True):
         names = {(version.name, *sorted(map(_named, version.indexes))) for version in versions}
         if len(names) > 1:
             continue
         for (view, body), name in before.indexes.items():
             other = after.indexes.get((view, body), name)
-            if view == versions[0].name and other != name:
+            called = name.startswith(view) or name in map(_named, versions[0].indexes)
+            if view == versions[0].name and called and other != name:
                 yield f"index {name} of {view} is now {other}"
 
 

@@ -52,7 +52,8 @@ class Refresher:
     """Seconds of work of the last apply that was not killed."""
 
     def write(self, chain: Chain) -> None:
-        self.project.configure(rendering.config(chain))
+        # So that an index that is not defined any more goes, too.
+        self.project.configure(rendering.config(chain), prune=True)
 
     def plan(self) -> tuple[int, bool]:
         finished = self.project.run("plan", "--json", deadline=_DEADLINE)
