@@ -8,7 +8,8 @@ PostgreSQL binds a view to what it reads by OID, and can't change a materialized
 - and so is a plain view between two of these: the lower one must not be built on the old one.
 
 A materialized view behind a plain one that keeps its OID keeps its own: refreshing it afterwards
-brings its contents up to the change.
+brings its contents up to the change. A plain view that comes to read nothing of all this is no part
+of it: it is replaced before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,6 +36,32 @@ def is_changed(subject: Subject) -> bool:
     if standing is None or subject.desired is None or not standing.is_view:
         return False
     return not stands_as_desired(subject)
+
+
+def is_replaced(subject: Subject) -> bool:
+    """Whether a managed view can be given its other query as it stands, and keep its OID."""
+    return subject.managed and is_changed(subject) and _is_replaceable(subject)
+
+
+def is_passage(subject: Subject) -> bool:
+    """Whether what is built on it must be built on what comes: not if it has contents."""
+    standing, desired = subject.standing, subject.desired
+    if desired is None or standing is None:
+        return desired is not None
+    unfilled = subject.managed and not standing.populated
+    return standing.is_view and (desired.kind == "v" or unfilled)
+
+
+def read_through(subjects: Mapping[str, Subject], start: Iterable[str]) -> frozenset[str]:
+    """Passages that some views would read, through others too."""
+    found: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        for read in subjects[waiting.pop()].reads - found:
+            if is_passage(subjects[read]):
+                found.add(read)
+                waiting.append(read)
+    return frozenset(found)
 
 
 def exchanges(subjects: Mapping[str, Subject]) -> list[Exchange]:
@@ -70,20 +97,24 @@ class _Closure:
 
     def _spread(self) -> None:
         going = self.beside | self.broken
+        built_on = self._built_on()
         readers = [
             (label, subject)
             for label, subject in self._subjects.items()
             if subject.standing is not None and subject.read & going and label not in going
         ]
         self.broken |= {label for label, subject in readers if subject.desired is None}
-        self.repointed |= {label for label, subject in readers if _is_replaceable(subject)}
+        self.repointed |= {
+            label
+            for label, subject in readers
+            if _is_replaceable(subject) and (label in built_on or not is_replaced(subject))
+        }
         self.beside |= {
             label
             for label, subject in readers
             if subject.desired is not None and not _is_replaceable(subject)
         }
-        built_on = self._built_on()
-        self.beside |= built_on & self._read_through(self.beside)
+        self.beside |= built_on & read_through(self._subjects, self.beside)
         self._prepare_repointed(built_on)
         self.repointed -= self.beside
 
@@ -96,13 +127,6 @@ class _Closure:
                 elif is_changed(self._subjects[read]):
                     self.repointed |= {read}
 
-    def _is_passage(self, label: str) -> bool:
-        """Whether what is built on it must be built on what comes: not if it has contents."""
-        subject = self._subjects[label]
-        return subject.desired is not None and (
-            subject.standing is None or subject.desired.kind == "v"
-        )
-
     def _built_on(self) -> frozenset[str]:
         """Passages that would read something built beside, through others too."""
         found: set[str] = set()
@@ -113,22 +137,11 @@ class _Closure:
                 for label, subject in self._subjects.items()
                 if label not in found
                 and label not in self.beside
-                and self._is_passage(label)
+                and is_passage(subject)
                 and subject.reads & (self.beside | found)
             }
             grown = bool(new)
             found |= new
-        return frozenset(found)
-
-    def _read_through(self, start: Iterable[str]) -> frozenset[str]:
-        """Passages that some views would read, through others too."""
-        found: set[str] = set()
-        waiting = list(start)
-        while waiting:
-            for read in self._subjects[waiting.pop()].reads - found - self.beside:
-                if self._is_passage(read):
-                    found.add(read)
-                    waiting.append(read)
         return frozenset(found)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
 
 from refresher.config.model import Kind
 from refresher.definitions.affected import Exchange, exchanges, is_changed
@@ -14,6 +13,7 @@ from refresher.definitions.compare import (
     note_unknown,
 )
 from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.order import in_order, released
 from refresher.definitions.step import (
     Alter,
     Create,
@@ -118,15 +118,28 @@ class _Planner:
 
     def _is_asked_for(self, step: Step) -> bool:
         only = self._facts.only
-        return only is None or any(label in only for label in step.views)
+        if only is None:
+            return True
+        concerned = set(step.views)
+        if isinstance(step, Replace):
+            concerned |= self._released_for(step.views[0])
+        return not concerned.isdisjoint(only)
+
+    def _released_for(self, label: str) -> frozenset[str]:
+        """Views that can't be exchanged before this one no longer reads what goes."""
+        return frozenset[str]().union(
+            *(
+                exchange.beside | exchange.repointed
+                for exchange in self._exchanges
+                if label in released(self._subjects, exchange)
+            )
+        )
 
     def _steps(self) -> Iterator[Step]:
         for label, before in self._facts.renamed.items():
             yield Rename(views=(label,), before=before, why=(f"it was called {before}",))
-        exchanged: set[str] = set()
-        for group in self._groups():
+        for group in in_order(self._subjects, self._exchanges):
             if isinstance(group, Exchange):
-                exchanged |= group.beside | group.repointed
                 yield self._swap(group)
                 for label in self._ordered(group.repointed):
                     yield from self._around(label, in_swap=True)
@@ -135,23 +148,6 @@ class _Planner:
         yield from self._refreshes()
         if self._facts.prune:
             yield from self._drops()
-
-    def _groups(self) -> Iterator[Exchange | str]:
-        """Exchanges and single managed views, each after everything it would read."""
-        member: dict[str, int] = {}
-        for number, exchange in enumerate(self._exchanges):
-            for label in exchange.beside | exchange.repointed | exchange.broken:
-                member[label] = number
-        nodes: dict[int | str, set[int | str]] = {}
-        for label, subject in self._subjects.items():
-            node = member.get(label, label)
-            reads = {member.get(read, read) for read in subject.reads} - {node}
-            nodes.setdefault(node, set()).update(reads)
-        for node in TopologicalSorter(nodes).static_order():
-            if isinstance(node, int):
-                yield self._exchanges[node]
-            elif node in self._managed:
-                yield node
 
     def _ordered(self, labels: Collection[str]) -> tuple[str, ...]:
         return tuple(label for label in self._subjects if label in labels)
@@ -248,21 +244,22 @@ class _Planner:
         stale: set[str] = set()
         for label, subject in self._managed.items():
             standing = subject.standing
-            if not subject.view.refreshed or standing is None or not standing.populated:
+            if not subject.view.refreshed:
                 continue
-            upstreams = self._facts.graph.all_upstreams(label)
-            # What is built beside was built on the new definitions already, but not on what is
+            # What is filled by this plan has the new definitions in it already, but not what is
             # refreshed only after it.
-            causes = upstreams & (stale if label in beside else changed | stale)
-            outdated = None if label in beside else self._facts.outdated.get(label)
+            is_filled = label in beside or standing is None or not standing.populated
+            upstreams = self._facts.graph.all_upstreams(label)
+            causes = upstreams & (stale if is_filled else changed | stale)
+            outdated = None if is_filled else self._facts.outdated.get(label)
             if causes or outdated:
                 stale.add(label)
                 cause = outdated or min(causes)
                 yield Refresh(
                     views=(label,),
                     why=(f"its contents were computed before {cause} changed",),
-                    rows=standing.rows,
-                    bytes=standing.bytes,
+                    rows=standing.rows if standing else None,
+                    bytes=standing.bytes if standing else 0,
                 )
 
     def _drops(self) -> Iterator[Step]:

@@ -1,0 +1,61 @@
+"""In which order views get their definitions. Pure.
+
+A plain view, to be created or replaced, needs what it reads directly. What is filled needs more:
+every view that its contents come through must have its definition. What stands as it should
+needs nothing, and nobody waits for it; contents that stand are brought up to date at the end.
+
+So there is no circle: what lies between two views that are exchanged is exchanged with them.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
+
+from refresher.definitions.affected import (
+    Exchange,
+    is_changed,
+    is_replaced,
+    read_through,
+)
+from refresher.definitions.model import Subject
+
+
+def in_order(
+    subjects: Mapping[str, Subject], exchanges: Sequence[Exchange]
+) -> Iterator[Exchange | str]:
+    """Exchanges and all other views by label, each after everything it needs."""
+    member = {
+        label: number
+        for number, exchange in enumerate(exchanges)
+        for label in exchange.beside | exchange.repointed | exchange.broken
+    }
+    nodes: dict[int | str, set[int | str]] = {}
+    for label, subject in subjects.items():
+        node = member.get(label, label)
+        needed = {member.get(need, need) for need in _needs(subjects, subject, member)}
+        nodes.setdefault(node, set()).update(needed - {node})
+    for number, exchange in enumerate(exchanges):
+        nodes[number] |= released(subjects, exchange)
+    for node in TopologicalSorter(nodes).static_order():
+        yield exchanges[node] if isinstance(node, int) else node
+
+
+def released(subjects: Mapping[str, Subject], exchange: Exchange) -> frozenset[str]:
+    """Views that read what goes, and are replaced before, since they come to read none of it."""
+    going = exchange.beside | exchange.broken
+    return frozenset(
+        label
+        for label, subject in subjects.items()
+        if subject.read & going and is_replaced(subject) and label not in going | exchange.repointed
+    )
+
+
+def _needs(
+    subjects: Mapping[str, Subject], subject: Subject, exchanged: Collection[str]
+) -> frozenset[str]:
+    needed = {
+        read
+        for read in subject.reads
+        if read in exchanged or subjects[read].standing is None or is_changed(subjects[read])
+    }
+    is_filled = subject.desired is not None and subject.desired.kind == "m"
+    return frozenset(needed) | (read_through(subjects, [subject.label]) if is_filled else set())
