@@ -1,13 +1,16 @@
 """Every document is printed in the shape that docs/commands.md shows."""
 
-from typing import Any
+import re
+from dataclasses import fields
+from typing import Any, get_args
 
 import pytest
 
+from refresher.definitions.step import Step
 from refresher.store.drift import DriftRecord, record_drift
 from refresher.store.presence import beat
 from tests.conftest import Database
-from tests.documented import documents, shape
+from tests.documented import SECTIONS, documents, shape
 from tests.integration.cli.conftest import Commands
 from tests.project import materialized
 
@@ -51,8 +54,30 @@ def test_a_document_has_its_documented_shape(
     assert shape(prepared.run(*arguments, "--json").json()) == shape(documented)
 
 
-def test_what_apply_prints_has_its_documented_shape(prepared: Commands) -> None:
-    (applied,) = prepared.run("apply", "--json").json()
-    ((documented,),) = documents("refresher apply")
-    assert set(applied) == set(documented)
-    assert shape(applied["drift"]) == shape(documented["drift"])
+def test_plan_apply_and_destroy_print_their_documented_shapes(
+    prepared: Commands, database: Database
+) -> None:
+    planned = documents("refresher plan")[0]
+    with database.connect() as connection:
+        connection.execute("CREATE VIEW theirs AS SELECT id FROM customer_sources")
+    assert shape(prepared.run("plan", "--json").json()) == shape(planned)
+    with database.connect() as connection:
+        connection.execute("DROP VIEW theirs")
+    applied = documents("refresher apply")[0]
+    assert shape(prepared.run("apply", "--json").json()) == shape(applied)
+    destroyed = documents("refresher destroy")[0]
+    assert shape(prepared.run("destroy", VIEW, "--yes", "--json").json()) == shape(destroyed)
+
+
+def test_the_table_of_steps_names_every_field() -> None:
+    rows = re.findall(r"^\| (`.*?) \| (.*) \|$", SECTIONS["refresher plan"], re.MULTILINE)
+    documented = {
+        kind: set(re.findall(r"`(\w+)`", fields.replace("`pg_class.relkind`", "")))
+        for kinds, fields in rows
+        for kind in re.findall(r"`([\w ]+)`", kinds)
+    }
+    documented["alter"] -= {"owner", "grants", "comment", "options"}
+    assert documented == {
+        step.kind: {field.name for field in fields(step)} - {"views", "why"}
+        for step in get_args(Step)
+    }
