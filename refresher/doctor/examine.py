@@ -13,7 +13,7 @@ import psycopg
 
 from refresher.config.model import View
 from refresher.definitions.facts import read_facts
-from refresher.definitions.requirements import require_privileges
+from refresher.definitions.requirements import closed_schemas, require_privileges
 from refresher.doctor.model import Facts, Forbidden, Read, Server, Setting, Standing, Store, Usage
 from refresher.doctor.trial import bounded, tried
 from refresher.errors import CatalogError, UnreachableError
@@ -99,7 +99,7 @@ class _Examination:
             standing=standing,
             reads=None if reads is None else (*reads, *(wanted.reads if wanted else ())),
             forbidden=wanted.forbidden if wanted else (),
-            keeps_temporary=temporary,
+            closed=ask("the views' schemas", self._closed) or frozenset(),
             lacking=ask("what `refresher apply` needs", self._lacking),
             unmanaged=ask("views that are not managed", self._unmanaged),
             unread=self._unread,
@@ -180,6 +180,9 @@ class _Examination:
             _, *statements = str(error).split("\n")  # a sentence, then a statement a line
             return tuple(statements)
         return ()
+
+    def _closed(self, connection: Connection) -> frozenset[str]:
+        return closed_schemas(connection, [view.relation.schema for view in self.views.values()])
 
     def _unmanaged(self, connection: Connection) -> tuple[RelationName, ...]:
         rows = connection.execute(_QUERIES["unmanaged"], self._names())

@@ -28,7 +28,10 @@ def judge_views(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
 
 def _judge_apply(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
     """What creating and changing views lacks: nothing grave where refresher only refreshes."""
-    creates = any(each.kind is None or each.owned for each in facts.standing or ())
+    creates = any(
+        each.kind is None or each.owned or views[each.view].owner is not None
+        for each in facts.standing or ()
+    )
     severity = Severity.ERROR if creates else Severity.NOTE
     if facts.lacking:
         yield Finding(
@@ -41,17 +44,26 @@ def _judge_apply(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
             cure="correct the configuration, or have somebody run",
             sql=facts.lacking,
         )
-    # Who acts as an owner has what that has, once it does.
-    inherits = _without_temporary(views, facts.standing or ())
-    if facts.keeps_temporary is False and views and not inherits:
-        role = quoted(facts.server.role)
+    role = quoted(facts.server.role)
+    for schema, theirs in _unchangeable(facts).items():
         yield Finding(
-            severity=severity,
-            topic="temporary",
-            message=f"{role} may not keep temporary tables",
-            why="Definitions are tried as temporary views, by `refresher validate --database` too.",
-            sql=(f"GRANT TEMPORARY ON DATABASE {quoted(facts.server.database)} TO {role}",),
+            severity=Severity.NOTE,
+            topic="apply",
+            message=f"{role} may not create in the schema {quoted(schema)}",
+            why=f"{listed(theirs)} can be refreshed, but not changed: another definition is built"
+            " beside the old one.",
+            sql=(f"GRANT USAGE, CREATE ON SCHEMA {quoted(schema)} TO {role}",),
+            views=tuple(theirs),
         )
+
+
+def _unchangeable(facts: Facts) -> dict[str, list[str]]:
+    """Schemas closed to us, and what stands there that we act as the owner of."""
+    found: dict[str, list[str]] = {}
+    for each in facts.standing or ():
+        if each.kind is not None and each.owned and each.relation.schema in facts.closed:
+            found.setdefault(each.relation.schema, []).append(each.view)
+    return found
 
 
 def _judge_schemas(facts: Facts, standing: Iterable[Standing]) -> Iterator[Finding]:

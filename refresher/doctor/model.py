@@ -200,10 +200,10 @@ class Facts:
     reads: tuple[Read, ...] | None = None
     forbidden: tuple[Forbidden, ...] = ()
     """Missing views of which nobody can tell what they would read."""
-    keeps_temporary: bool | None = None
-    """Whether we have TEMPORARY on the database."""
     lacking: tuple[str, ...] | None = None
     """The statements that `refresher apply` would ask for before it begins."""
+    closed: frozenset[str] = frozenset()
+    """Schemas of views in which we may not create relations."""
     unmanaged: tuple[RelationName, ...] | None = None
     """Materialized views that the configuration does not name."""
     unread: Mapping[str, str] = field(default_factory=dict)

@@ -102,7 +102,6 @@ HEALTHY = Facts(
     store=STORE,
     standing=(STANDING,),
     reads=(READ,),
-    keeps_temporary=True,
     lacking=(),
     unmanaged=(),
 )

@@ -136,10 +136,10 @@ NO_STORE: dict[str, Any] = {
         ),
         (facts(lacking=("GRANT x TO y",)), ERROR, "apply", ["GRANT x TO y"]),
         (
-            facts(keeps_temporary=False),
-            ERROR,
-            "temporary",
-            ["GRANT TEMPORARY ON DATABASE crm TO daemon"],
+            facts(closed=frozenset({"public"})),
+            NOTE,
+            "apply",
+            ["GRANT USAGE, CREATE ON SCHEMA public TO daemon"],
         ),
         (
             standing(owner="o", owner_keeps_temporary=False),
@@ -304,9 +304,7 @@ def test_what_does_no_harm_is_no_finding(found: Facts) -> None:
 
 
 def test_the_gravest_comes_first() -> None:
-    found = facts(
-        setting("autovacuum", "off"), clock_offset=9.0, keeps_temporary=False, unmanaged=()
-    )
+    found = facts(setting("autovacuum", "off"), clock_offset=9.0, lacking=("GRANT x TO y",))
     severities = [finding.severity for finding in findings(found)]
     assert severities == [ERROR, WARNING, NOTE]
 
@@ -321,15 +319,16 @@ def test_before_17_refreshing_takes_the_owners_rights() -> None:
 
 def test_who_only_refreshes_needs_nothing_to_create_with() -> None:
     found = replace(
-        standing(owner="o", owned=False), lacking=("GRANT o TO daemon",), keeps_temporary=False
+        standing(owner="o", owned=False),
+        lacking=("GRANT o TO daemon",),
+        closed=frozenset({"public"}),
     )
-    assert {finding.severity for finding in findings(found)} == {NOTE}
-    # One that is missing, though, somebody has to create.
+    assert one(found).severity is NOTE
+    # One whose owner is configured, or that is missing, is to be created and changed, though.
+    wanted = findings(found, replace(VIEW, owner="o"))
+    assert [finding.severity for finding in wanted] == [ERROR]
     gone = replace(found, standing=(replace(STANDING, **NOT_YET),))
-    assert {finding.topic for finding in findings(gone) if finding.severity is ERROR} == {
-        "apply",
-        "temporary",
-    }
+    assert {finding.topic for finding in findings(gone) if finding.severity is ERROR} == {"apply"}
 
 
 def test_a_full_refresh_needs_no_temporary_table() -> None:
