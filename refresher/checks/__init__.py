@@ -1,1 +1,1 @@
-"""Rules on contents."""
+"""Rules on columns and contents."""

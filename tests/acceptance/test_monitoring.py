@@ -162,6 +162,7 @@ def _alerts_fire(watcher: Prometheus) -> None:
     assert views("RefresherDaemonAbsent") == set()
     wait_until(lambda: views("RefresherViewStale") == {"stale"}, what="the alert")
     assert views("RefresherViewRefreshFailing") == {"broken", "unpopulated"}
+    assert views("RefresherCheckBroken") == {"unpopulated"}
 
 
 @pytest.mark.program("promtool")
