@@ -9,7 +9,6 @@ import pytest
 from refresher.definitions.step import Step
 from refresher.store.drift import DriftRecord, record_drift
 from refresher.store.presence import beat
-from refresher.store.verdicts import record_verdicts
 from tests.conftest import Database
 from tests.documented import SECTIONS, documents, shape
 from tests.integration.cli.conftest import Commands
@@ -32,7 +31,6 @@ def prepared(commands: Commands, database: Database) -> Commands:
         beat(connection, worker="daemon/1/1", kind="daemon", views=[VIEW])
         differs = DriftRecord(view=VIEW, aspect="definition", message="the query is another one")
         record_drift(connection, [VIEW], [differs])
-        record_verdicts(connection, VIEW, {"min_rows": "10 rows, fewer than min_rows 11"})
     return commands
 
 
@@ -45,7 +43,7 @@ def prepared(commands: Commands, database: Database) -> Commands:
         (["run-now", VIEW], [RUN]),
         (["run-now", VIEW, "--no-wait"], documents("refresher run-now")[0]),
         (["history", VIEW], [RUN]),
-        (["status"], [STATUS[0] | {"last_run": RUN}]),
+        (["status"], [STATUS[0] | {"last_run": RUN, "broken_checks": []}]),
         (["pause", VIEW, "--for", "4h"], documents("refresher pause")[0]),
         (["resume", VIEW], documents("refresher resume")[0]),
     ],
