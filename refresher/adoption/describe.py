@@ -99,7 +99,9 @@ def _schedule(jobs: Jobs, refreshing: Sequence[Refreshing], notes: list[str]) ->
             f" SELECT cron.unschedule({job.number}){_caveat(each)}"
         )
     if taken == "manual":
-        notes.append("nothing refreshes it by itself: give it a schedule, such as {every: 15m}")
+        notes.append(
+            "nothing that is seen here refreshes it: give it a schedule, such as {every: 15m}"
+        )
     elif jobs.timezone is None:
         notes.append("cron.timezone can't be seen by this role: GMT, its default, was assumed")
     return taken

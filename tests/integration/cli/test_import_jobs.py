@@ -82,7 +82,7 @@ def test_schedules_are_taken_over(commands: Commands, cron: Cronned) -> None:
         " SELECT cron.unschedule(2)"
     )
     assert "may do other work" in notes_of(document, "d")
-    assert "nothing refreshes it" in notes_of(document, "e")
+    assert "nothing that is seen here refreshes it" in notes_of(document, "e")
     written = (commands.folder / "config.yaml").read_text()
     assert "# job 2 'last day' of pg_cron" in written
     assert cron.connection.execute("SELECT * FROM cron.job").fetchall() == before
