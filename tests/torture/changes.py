@@ -70,7 +70,6 @@ Draw: TypeAlias = Callable[[Chain, int, random.Random], Chain | None]
 """Changes the view at a position; None if there is nothing to be changed so."""
 
 _MOST = 3
-_TRIES = 1000
 
 
 def draw_edit(chain: Chain, chance: random.Random, *, applied: bool = True) -> Edit:
@@ -79,21 +78,26 @@ def draw_edit(chain: Chain, chance: random.Random, *, applied: bool = True) -> E
     Where the one before may not have been applied, its renames stay as they are.
     """
     chain = _settled(chain) if applied else chain
+    kinds = _draw_kinds(chance)
+    if not applied:
+        kinds.discard(Change.RENAME)
     edited, changes = chain, list[tuple[Change, str]]()
-    wanted = chance.randint(1, _MOST)
-    for _ in range(_TRIES):
-        if len(changes) == wanted:
-            return Edit(edited, tuple(changes))
-        position = chance.randrange(len(chain.relations))
-        (change,) = chance.choices(list(_DRAWS), [weight for weight, _ in _DRAWS.values()])
-        if change in [made for made, _ in changes] or (change is Change.RENAME and not applied):
-            continue  # a second one of a kind might take the first one back
-        drawn = _DRAWS[change][1](edited, position, chance)
-        if drawn is not None:
-            changes.append((change, chain.relations[position].name))
-            edited = drawn
-    message = f"nothing can be changed in {chain}"
-    raise AssertionError(message)
+    # In their order: a column that was just added is not dropped again.
+    for change in [one for one in Change if one in kinds]:
+        positions = chance.sample(range(len(chain.relations)), len(chain.relations))
+        for position in positions:
+            drawn = _DRAWS[change][1](edited, position, chance)
+            if drawn is not None:
+                changes.append((change, chain.relations[position].name))
+                edited = drawn
+                break
+    return Edit(edited, tuple(changes)) if changes else draw_edit(chain, chance, applied=applied)
+
+
+def _draw_kinds(chance: random.Random) -> set[Change]:
+    """One of a kind, for a second one might take the first one back."""
+    weights = [weight for weight, _ in _DRAWS.values()]
+    return set(chance.choices(list(_DRAWS), weights, k=chance.randint(1, _MOST)))
 
 
 def _settled(chain: Chain) -> Chain:
@@ -210,7 +214,8 @@ def change_condition(chain: Chain, position: int, chance: random.Random) -> Chai
         question = Question.UNEQUAL
     else:
         question = Question.KNOWN
-    condition = Condition(question=question, reads=source.id, number=chance.randint(0, 6))
+    number = 0 if question is Question.KNOWN else chance.randint(0, 6)
+    condition = Condition(question=question, reads=source.id, number=number)
     if relation.condition is not None and chance.random() < 0.3:
         return chain.put(position, replace(relation, condition=None))
     if condition == relation.condition:
