@@ -198,5 +198,6 @@ def _judge_unmanaged(facts: Facts) -> Iterator[Finding]:
             message="materialized views that refresher does not manage:"
             f" {listed(map(str, facts.unmanaged))}",
             why="How old their contents are it can't say, nor so of views that read them.",
-            cure="add them to the views, or leave them to whoever refreshes them",
+            cure="`refresher import` writes a configuration for them; or leave them to whoever"
+            " refreshes them",
         )

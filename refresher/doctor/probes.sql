@@ -248,11 +248,14 @@ SELECT
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY') AS keeps_temporary
 
 -- name: unmanaged
--- description: Materialized views of nobody's configuration, without those of extensions.
+-- description: Materialized views of nobody's configuration.
+-- Those of extensions are theirs, and what apply builds beside others is marked by its comment.
 SELECT n.nspname::text AS schema, c.relname::text AS name
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'm'
+    AND coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '')
+        NOT LIKE 'refresher builds this beside %%'
     AND NOT EXISTS (
         SELECT FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w (schema, name)
         WHERE w.schema = n.nspname AND w.name = c.relname
