@@ -70,7 +70,9 @@ WITH named AS (SELECT %(view)s::text AS view),
     p AS (DELETE FROM refresher.pause USING named WHERE pause.view = named.view),
     q AS (DELETE FROM refresher.request USING named WHERE request.view = named.view),
     l AS (DELETE FROM refresher.look USING named WHERE look.view = named.view),
-    f AS (DELETE FROM refresher.drift USING named WHERE drift.view = named.view)
+    f AS (DELETE FROM refresher.drift USING named WHERE drift.view = named.view),
+    o AS (DELETE FROM refresher.outside USING named WHERE outside.view = named.view),
+    c AS (DELETE FROM refresher.verdict USING named WHERE verdict.view = named.view)
 DELETE FROM refresher.fence USING named WHERE fence.view = named.view
 
 -- name: rename
@@ -86,7 +88,15 @@ WITH named AS (SELECT %(before)s::text AS before, %(after)s::text AS after),
     t AS (UPDATE refresher.tally SET view = named.after FROM named WHERE tally.view = named.before),
     p AS (UPDATE refresher.pause SET view = named.after FROM named WHERE pause.view = named.before),
     l AS (DELETE FROM refresher.look USING named WHERE look.view = named.before),
-    g AS (DELETE FROM refresher.drift USING named WHERE drift.view = named.before)
+    g AS (DELETE FROM refresher.drift USING named WHERE drift.view = named.before),
+    o AS (
+        UPDATE refresher.outside SET view = named.after FROM named
+        WHERE outside.view = named.before
+    ),
+    c AS (
+        UPDATE refresher.verdict SET view = named.after FROM named
+        WHERE verdict.view = named.before
+    )
 UPDATE refresher.fence SET view = named.after FROM named WHERE fence.view = named.before
 
 -- name: clear
@@ -96,5 +106,7 @@ WITH named AS (SELECT %(view)s::text AS view),
     v AS (DELETE FROM refresher.view USING named WHERE view.name = named.view),
     s AS (DELETE FROM refresher.state USING named WHERE state.view = named.view),
     t AS (DELETE FROM refresher.tally USING named WHERE tally.view = named.view),
-    p AS (DELETE FROM refresher.pause USING named WHERE pause.view = named.view)
+    p AS (DELETE FROM refresher.pause USING named WHERE pause.view = named.view),
+    o AS (DELETE FROM refresher.outside USING named WHERE outside.view = named.view),
+    c AS (DELETE FROM refresher.verdict USING named WHERE verdict.view = named.view)
 DELETE FROM refresher.fence USING named WHERE fence.view = named.view

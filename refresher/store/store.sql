@@ -56,6 +56,8 @@ WITH forgotten AS (
     DELETE FROM refresher.drift USING forgotten WHERE drift.view = forgotten.name
 ), without_look AS (
     DELETE FROM refresher.look USING forgotten WHERE look.view = forgotten.name
+), without_verdicts AS (
+    DELETE FROM refresher.verdict USING forgotten WHERE verdict.view = forgotten.name
 )
 DELETE FROM refresher.outside USING forgotten WHERE outside.view = forgotten.name
 

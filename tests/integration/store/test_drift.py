@@ -110,10 +110,14 @@ def test_a_forgotten_view_leaves_nothing(connection: Connection) -> None:
         "INSERT INTO refresher.outside (view, run, storage, rows_written)"
         " VALUES ('a', 1, 1, 1), ('b', 1, 1, 1)"
     )
+    connection.execute(
+        "INSERT INTO refresher.verdict (view, check_name, checked_at)"
+        " VALUES ('a', 'min_rows', now()), ('b', 'min_rows', now())"
+    )
     beat(connection, worker="me", kind="daemon", views=["b"])
 
     forget_abandoned(connection)
 
-    for table in ("view", "drift", "look", "outside"):
+    for table in ("view", "drift", "look", "outside", "verdict"):
         column = "name" if table == "view" else "view"
         assert values(connection, f"SELECT {column} FROM refresher.{table}") == ["b"]
