@@ -1,6 +1,7 @@
 -- name: spell_out
 -- description: Until the transaction ends, have PostgreSQL write schemas before names.
-SET LOCAL search_path = pg_catalog
+-- Temporary relations are types, too: where pg_temp is not named it comes first.
+SET LOCAL search_path = pg_catalog, pg_temp
 
 -- name: columns
 -- description: What kind of relation has this name, and its columns, in order.

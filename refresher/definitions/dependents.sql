@@ -203,7 +203,8 @@ ORDER BY o.rank, o.position, o.statement
 
 -- name: spell_out
 -- description: Until the transaction ends, have PostgreSQL write schemas before names.
-SET LOCAL search_path = pg_catalog
+-- Temporary relations are types, too: where pg_temp is not named it comes first.
+SET LOCAL search_path = pg_catalog, pg_temp
 
 -- name: strangers
 -- description: Of some roles, those whose belongings this one may not change.

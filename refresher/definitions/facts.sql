@@ -96,7 +96,8 @@ JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.n
 
 -- name: spell_out
 -- description: Until the transaction ends, have PostgreSQL write schemas before names.
-SET LOCAL search_path = pg_catalog
+-- Temporary relations are types, too: where pg_temp is not named it comes first.
+SET LOCAL search_path = pg_catalog, pg_temp
 
 -- name: analyzed
 -- description: Whether the planner has statistics of this relation; creating an index gives none.

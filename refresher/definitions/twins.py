@@ -66,6 +66,7 @@ class Twins:
         self.labels = tuple(relations)
         """The views that twins' marks number."""
         self._numbers = {label: number for number, label in enumerate(relations)}
+        connection.execute(_QUERIES["search"])
         visible = self._read_visible()
         self._twins = {
             label: Twin(relation.name if label in visible else self._mark(label), label in visible)

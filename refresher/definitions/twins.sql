@@ -1,3 +1,16 @@
+-- name: search
+-- description: Until the transaction ends, look names up in pg_catalog first, then among twins.
+-- A twin is a type, too, and would come before those of PostgreSQL: a view may be called `date`.
+SELECT pg_catalog.set_config(
+    'search_path',
+    array_to_string(array_remove(ARRAY[
+        CASE WHEN 'pg_catalog' <> ALL (pg_catalog.current_schemas(false)) THEN 'pg_catalog' END,
+        'pg_temp',
+        nullif(pg_catalog.current_setting('search_path'), '')
+    ], NULL), ', '),
+    true
+)
+
 -- name: visible
 -- description: Relations that their name alone means, whether they stand or not.
 -- A name means the first relation that has it in the schemas of the search path.

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from refresher.config.model import Index
-from tests.integration.definitions.conftest import Workbench
+from tests.integration.definitions.conftest import PLAIN, Workbench
 
 HOSTILE = (
     'quo"te',
@@ -53,3 +53,17 @@ def test_no_name_is_too_strange(
     stands = f"{schema}.{schema}"
     assert workbench.one("SELECT obj_description(%s::regclass)", stands) == name
     assert workbench.one("SELECT has_table_privilege(%s, %s, 'SELECT')", reader, stands)
+
+
+def test_a_view_may_be_called_like_a_type(workbench: Workbench) -> None:
+    names = ("date", "text", "name", "oid", "money", "jsonb")
+    for name in names:
+        workbench.define(name, "SELECT 1 AS id, '2020-01-01'::date AS at, 'a'::text AS b", PLAIN)
+    workbench.define("reader", "SELECT money.id, date.at FROM money, date", key=("id",))
+    workbench.apply_well()
+    assert workbench.apply_well() == []
+
+    workbench.redefine("money", query="SELECT 1 AS id, 2::money AS worth")
+    workbench.redefine("reader", query="SELECT money.id, worth, date.at FROM money, public.date")
+
+    assert workbench.apply_well() == [("swap", "money", "reader")]
