@@ -28,9 +28,12 @@ QUERIES = {
     "coalesced": "SELECT coalesce(name, short, 'none') AS n, nullif(id, 0) AS z FROM people",
     "greatest": "SELECT greatest(id, 1) AS g, least(wealth, 2) AS l FROM people",
     "casts": "SELECT id::text AS a, CAST(wealth AS int) AS b, '5'::smallint AS c FROM people",
-    "typmods": "SELECT name::varchar(5) AS a, wealth::numeric(10,1) AS b, name::bpchar AS c FROM people",
-    "constants": "SELECT 'it''s' AS a, E'tab\\t' AS b, 1e10 AS c, NULL AS d, true AS e, B'101' AS f",
-    "negative": "SELECT -1 AS a, - id AS b, 2 - -1 AS c, (-2) ^ 2 AS d, -2::smallint AS e FROM people",
+    "typmods": "SELECT name::varchar(5) AS a, wealth::numeric(10,1) AS b, name::bpchar AS c FROM"
+    " people",
+    "constants": "SELECT 'it''s' AS a, E'tab\\t' AS b, 1e10 AS c, NULL AS d, true AS e, B'101' AS"
+    " f",
+    "negative": "SELECT -1 AS a, - id AS b, 2 - -1 AS c, (-2) ^ 2 AS d, -2::smallint AS e FROM"
+    " people",
     "intervals": "SELECT seen - interval '1 day 2:03' AS a, interval '3' month AS b FROM people",
     "times": "SELECT seen AT TIME ZONE 'UTC' AS a, extract(year FROM born) AS b FROM people",
     "text_functions": "SELECT substring(name FROM 2 FOR 3) AS a, trim(BOTH 'x' FROM name) AS b,"
@@ -43,13 +46,16 @@ QUERIES = {
     "json_built": "SELECT jsonb_agg(p) AS a, row_to_json(p) AS b FROM people p GROUP BY p",
     "arrays": "SELECT tags[1] AS a, tags[1:2] AS b, ARRAY[id, 2] AS c, tags || ARRAY['x'] AS d,"
     " 'y' = ANY (tags) AS e, ARRAY(SELECT o.id FROM crm.orders o) AS f FROM people",
-    "rows": "SELECT ROW(id, name) = ROW(1, 'a') AS r, (id, born) < (1, date '2020-01-01') AS s FROM people",
+    "rows": "SELECT ROW(id, name) = ROW(1, 'a') AS r, (id, born) < (1, date '2020-01-01') AS s"
+    " FROM people",
     "enum": "SELECT id FROM people WHERE feeling = 'glad' OR feeling IN ('sad', 'glad')",
-    "booleans": "SELECT id FROM people WHERE NOT (id > 1 OR id IS NULL) AND (born IS NOT NULL) IS TRUE"
+    "booleans": "SELECT id FROM people WHERE NOT (id > 1 OR id IS NULL) AND (born IS NOT NULL) IS"
+    " TRUE"
     " AND name IS DISTINCT FROM short",
     "grouping_sets": "SELECT name, short, count(*) AS n, grouping(name, short) AS g FROM people"
     " GROUP BY GROUPING SETS ((name), (short), ())",
-    "cube_and_rollup": "SELECT id, name, sum(wealth) AS s FROM people GROUP BY CUBE (id), ROLLUP (name)",
+    "cube_and_rollup": "SELECT id, name, sum(wealth) AS s FROM people GROUP BY CUBE (id), ROLLUP"
+    " (name)",
     "filtered": "SELECT count(*) FILTER (WHERE id > 1) AS a, array_agg(id ORDER BY name DESC) AS b,"
     " count(DISTINCT name) AS c, string_agg(name, ', ' ORDER BY id) AS d FROM people",
     "ordered_set": "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY id) AS p,"
@@ -58,7 +64,8 @@ QUERIES = {
     "windows": "SELECT id, row_number() OVER w AS a, sum(id) OVER (w ROWS BETWEEN 1 PRECEDING AND"
     " CURRENT ROW) AS b, lag(id, 2) OVER (PARTITION BY name ORDER BY born DESC NULLS LAST) AS c"
     " FROM people WINDOW w AS (ORDER BY id)",
-    "window_frames": "SELECT sum(id) OVER (ORDER BY born RANGE BETWEEN interval '1 day' PRECEDING AND"
+    "window_frames": "SELECT sum(id) OVER (ORDER BY born RANGE BETWEEN interval '1 day' PRECEDING"
+    " AND"
     " UNBOUNDED FOLLOWING EXCLUDE TIES) AS a, count(*) OVER () AS b FROM people",
     "distinct": "SELECT DISTINCT name, short FROM people",
     "distinct_on": "SELECT DISTINCT ON (name) name, id FROM people ORDER BY name, id DESC",
@@ -69,7 +76,8 @@ QUERIES = {
     "bare_values": "VALUES (1, 'a'), (2, NULL)",
     "table": "TABLE pairs",
     "unions": "SELECT id FROM people UNION SELECT id FROM pairs UNION ALL SELECT 3 ORDER BY 1",
-    "sets": "(SELECT id FROM people EXCEPT SELECT id FROM pairs) INTERSECT ALL SELECT other FROM pairs",
+    "sets": "(SELECT id FROM people EXCEPT SELECT id FROM pairs) INTERSECT ALL SELECT other FROM"
+    " pairs",
     "set_types": "SELECT 1 AS a, 'x' AS b UNION SELECT 2.5, name FROM people",
     "recursive": "WITH RECURSIVE up (id, depth) AS (SELECT id, 1 FROM pairs UNION ALL"
     " SELECT p.other, up.depth + 1 FROM pairs p JOIN up ON up.id = p.id WHERE up.depth < 5)"
@@ -80,7 +88,8 @@ QUERIES = {
     "ctes": "WITH a AS MATERIALIZED (SELECT id FROM people), b (x) AS NOT MATERIALIZED"
     " (SELECT id FROM a) SELECT x, (SELECT count(*) FROM a) AS n FROM b",
     "hidden_cte": "WITH people AS (SELECT 1 AS id) SELECT people.id FROM people",
-    "joins": "SELECT p.id, o.amount, q.other FROM people p LEFT JOIN crm.orders o ON o.person = p.id"
+    "joins": "SELECT p.id, o.amount, q.other FROM people p LEFT JOIN crm.orders o ON o.person ="
+    " p.id"
     " RIGHT JOIN pairs q ON q.id = p.id CROSS JOIN pairs r",
     "full_join": "SELECT coalesce(p.id, q.id) AS id FROM people p FULL JOIN pairs q ON p.id = q.id",
     "using": "SELECT id, name, other FROM people JOIN pairs USING (id)",
@@ -88,29 +97,39 @@ QUERIES = {
     "using_left": "SELECT * FROM pairs LEFT JOIN (SELECT id, name FROM people) AS p USING (id)",
     "using_full": "SELECT id, a.other AS l, b.other AS r FROM pairs a FULL JOIN pairs b USING (id)",
     "natural": "SELECT * FROM pairs NATURAL JOIN (SELECT id, amount FROM crm.orders) AS o",
-    "nested_join": "SELECT a.id FROM people a LEFT JOIN (pairs b JOIN pairs c ON b.id = c.id) ON a.id = b.id",
+    "nested_join": "SELECT a.id FROM people a LEFT JOIN (pairs b JOIN pairs c ON b.id = c.id) ON"
+    " a.id = b.id",
     "aliased_join": "SELECT j.x, j.y FROM (people a JOIN pairs b ON a.id = b.id) AS j (x, y)",
-    "self_join": "SELECT pairs.id, pairs_1.other FROM pairs, pairs AS pairs_1 WHERE pairs.id = pairs_1.id",
-    "lateral": "SELECT p.id, o.amount FROM people p LEFT JOIN LATERAL (SELECT amount FROM crm.orders"
+    "self_join": "SELECT pairs.id, pairs_1.other FROM pairs, pairs AS pairs_1 WHERE pairs.id ="
+    " pairs_1.id",
+    "lateral": "SELECT p.id, o.amount FROM people p LEFT JOIN LATERAL (SELECT amount FROM"
+    " crm.orders"
     " WHERE person = p.id ORDER BY at DESC LIMIT 1) AS o ON true",
-    "functions": "SELECT crm.twice(id) AS a, crm.twice(id, 3) AS b, crm.twice(n => id) AS c FROM people",
+    "functions": "SELECT crm.twice(id) AS a, crm.twice(id, 3) AS b, crm.twice(n => id) AS c FROM"
+    " people",
     "set_functions": "SELECT g.n, r.b, u.o FROM generate_series(1, 3) AS g (n), rows_of(g.n) AS r,"
     " unnest(ARRAY['a', 'b']) WITH ORDINALITY AS u (w, o)",
-    "rows_from": "SELECT * FROM ROWS FROM (generate_series(1, 2), rows_of(1)) WITH ORDINALITY AS f (a, b, c, d)",
+    "rows_from": "SELECT * FROM ROWS FROM (generate_series(1, 2), rows_of(1)) WITH ORDINALITY AS"
+    " f (a, b, c, d)",
     "selected_set": "SELECT id, unnest(tags) AS tag, (rows_of(id)).b AS b FROM people",
-    "subqueries": "SELECT (SELECT max(o.id) FROM crm.orders o WHERE o.person = p.id) AS m FROM people p"
-    " WHERE EXISTS (SELECT FROM pairs WHERE pairs.id = p.id) AND p.id > ALL (SELECT other FROM pairs)"
+    "subqueries": "SELECT (SELECT max(o.id) FROM crm.orders o WHERE o.person = p.id) AS m FROM"
+    " people p"
+    " WHERE EXISTS (SELECT FROM pairs WHERE pairs.id = p.id) AND p.id > ALL (SELECT other FROM"
+    " pairs)"
     " AND p.id IN (SELECT id FROM pairs) AND (p.id, 1) NOT IN (SELECT id, other FROM pairs)",
     "whole_row": "SELECT p, p.id, (p).name AS n FROM people p",
     "whole_row_count": "SELECT count(p) AS n, count(p.*) AS m FROM people AS p",
     "stars": "SELECT p.*, o.* FROM (SELECT id AS pid, name FROM people) p, crm.orders o",
     "odd_names": 'SELECT "Odd one" AS "select", id AS "a.b", born AS "Ä ""b" FROM people AS "p p"',
     "unnamed": "SELECT 1, now(), count(*) FROM people GROUP BY 2",
-    "current": "SELECT current_user AS a, current_date AS b, localtimestamp(2) AS c, session_user AS d",
-    "regclass": "SELECT 'people'::regclass AS r, 'mood'::regtype AS t, tableoid::regclass AS o FROM people",
+    "current": "SELECT current_user AS a, current_date AS b, localtimestamp(2) AS c, session_user"
+    " AS d",
+    "regclass": "SELECT 'people'::regclass AS r, 'mood'::regtype AS t, tableoid::regclass AS o"
+    " FROM people",
     "xmin": "SELECT ctid AS c, xmin AS x FROM people",
     "locked": "SELECT id FROM people WHERE id IN (SELECT id FROM pairs FOR UPDATE)",
-    "operators": "SELECT id OPERATOR(pg_catalog.+) 1 AS a, @ id AS b, |/ 4.0 AS c, id % 2 = 0 AS d FROM people",
+    "operators": "SELECT id OPERATOR(pg_catalog.+) 1 AS a, @ id AS b, |/ 4.0 AS c, id % 2 = 0 AS"
+    " d FROM people",
     "comments": "SELECT /* one /* two */ */ id -- three\n FROM people -- four",
 }
 
@@ -219,7 +238,8 @@ DIFFERENT = {
     "only": ("SELECT id FROM people", "SELECT id FROM ONLY people"),
     "lateral_order": (
         "SELECT a.id FROM pairs a, LATERAL (SELECT id FROM pairs b WHERE b.id = a.id LIMIT 1) AS l",
-        "SELECT a.id FROM pairs a, LATERAL (SELECT id FROM pairs b WHERE b.id = a.other LIMIT 1) AS l",
+        "SELECT a.id FROM pairs a, LATERAL (SELECT id FROM pairs b WHERE b.id = a.other LIMIT 1)"
+        " AS l",
     ),
 }
 
