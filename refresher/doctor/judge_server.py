@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from refresher.doctor.model import Facts, Finding, Severity
+from refresher.doctor.model import BESIDES_WORKERS, Facts, Finding, Severity
 from refresher.names import quoted
 from refresher.postgres.versions import NEWEST_MAJOR, OLDEST_MAJOR
 
@@ -80,8 +80,8 @@ def _judge_way(facts: Facts) -> Iterator[Finding]:
             message="a pooler in transaction mode is between refresher and the server",
             why="That works. A refresh holds one of its server connections until it ends, and"
             " the host of a daemon that died is noticed when the pooler notices.",
-            cure="let its pool hold max_parallel + 2 connections for each daemon, and its"
-            " query_timeout be longer than any refresh",
+            cure=f"let its pool hold max_parallel + {BESIDES_WORKERS} connections for each daemon,"
+            " and its query_timeout be longer than any refresh",
         )
     if facts.watches_clients is False:
         yield Finding(

@@ -5,13 +5,11 @@ from datetime import timedelta
 
 from refresher.config.model import Database, View
 from refresher.doctor.judge_server import set_for_role
-from refresher.doctor.model import Facts, Finding, Setting, Severity, Usage
+from refresher.doctor.model import BESIDES_WORKERS, Facts, Finding, Setting, Severity, Usage
 from refresher.durations import format_duration
 from refresher.names import quoted
 
 _RELOAD = "SELECT pg_reload_conf()"
-_BESIDES_WORKERS = 2
-"""Connections of a daemon that refresh nothing: its loop and its observer."""
 _SPILLED_A_DAY = 2**30
 
 _ORIGINS = {
@@ -91,9 +89,9 @@ def _judge_connections(database: Database, facts: Facts) -> Iterator[Finding]:
     usage = facts.usage
     if usage is None:
         return
-    wanted = database.max_parallel + _BESIDES_WORKERS
+    wanted = database.max_parallel + BESIDES_WORKERS
     why = (
-        f"A daemon opens up to {wanted}: max_parallel, and {_BESIDES_WORKERS}. Without them"
+        f"A daemon opens up to {wanted}: max_parallel, and {BESIDES_WORKERS}. Without them"
         " refreshes wait or fail."
     )
     free = _free(facts, usage)

@@ -8,6 +8,9 @@ from typing import Any
 
 from refresher.names import RelationName
 
+BESIDES_WORKERS = 4
+"""Connections of a daemon to a database that refresh nothing: its loops' and observer's."""
+
 
 class Severity(StrEnum):
     """How grave a finding is, gravest first."""

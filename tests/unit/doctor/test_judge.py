@@ -1,5 +1,6 @@
 """What the doctor makes of facts: each finding, and the silence where there is none."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,8 @@ from refresher.config.model import Kind, Timeouts
 from refresher.doctor.model import Facts, Finding, Forbidden, Setting, Severity
 from refresher.names import RelationName
 from refresher.runs import Strategy
+from tests.documented import SECTIONS
+from tests.pages import codes
 from tests.unit.builders import view
 from tests.unit.doctor.healthy import (
     CRM,
@@ -73,209 +76,209 @@ NO_STORE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("found", "severity", "topic", "sql"),
-    [
-        (server(version="13.9", major=13), ERROR, "version", []),
-        (server(version="19.0", major=19), NOTE, "version", []),
-        (server(replica=True), ERROR, "replica", []),
+EACH: list[tuple[Facts, Severity, str, list[str]]] = [
+    (server(version="13.9", major=13), ERROR, "version", []),
+    (server(version="19.0", major=19), NOTE, "version", []),
+    (server(replica=True), ERROR, "replica", []),
+    (
+        facts(setting("default_transaction_read_only", "on")),
+        ERROR,
+        "read_only",
+        ["ALTER ROLE daemon IN DATABASE crm SET default_transaction_read_only = off"],
+    ),
+    (server(superuser=True), NOTE, "superuser", []),
+    (server(pooled=True), NOTE, "pooler", []),
+    (facts(watches_clients=False), NOTE, "disconnects", []),
+    (facts(clock_offset=2.1), WARNING, "clock", []),
+    (facts(clock_offset=-2.1), WARNING, "clock", []),
+    (store(**NO_STORE, may_create=True), NOTE, "store", []),
+    (
+        store(**NO_STORE),
+        ERROR,
+        "store",
+        ["CREATE SCHEMA refresher AUTHORIZATION daemon"],
+    ),
+    (store(vacant=True, version=None), NOTE, "store", []),
+    (
+        store(vacant=True, version=None, owned=False, owner="b"),
+        ERROR,
+        "store",
+        ["ALTER SCHEMA refresher OWNER TO daemon"],
+    ),
+    (
+        store(emptied=True, version=None),
+        ERROR,
+        "store",
+        ["DROP SCHEMA refresher CASCADE"],
+    ),
+    (store(version=4), ERROR, "store", []),
+    (store(version=2), NOTE, "store", []),
+    (
+        store(version=2, owned=False, owner="B"),
+        ERROR,
+        "store",
+        ['GRANT "B" TO daemon'],
+    ),
+    (
+        store(closed=("run",), owned=False, owner="b"),
+        ERROR,
+        "store",
+        ["GRANT b TO daemon"],
+    ),
+    (
+        store(closed=("run",), owned=False, owner="b", owner_is_superuser=True),
+        ERROR,
+        "store",
+        [
+            "ALTER SCHEMA refresher OWNER TO daemon",
+            "ALTER TABLE refresher.migration OWNER TO daemon",
+            "ALTER TABLE refresher.run OWNER TO daemon",
+        ],
+    ),
+    (facts(lacking=("GRANT x TO y",)), ERROR, "apply", ["GRANT x TO y"]),
+    (
+        facts(closed=frozenset({"public"})),
+        NOTE,
+        "apply",
+        ["GRANT USAGE, CREATE ON SCHEMA public TO daemon"],
+    ),
+    (
+        standing(owner="o", owner_keeps_temporary=False),
+        ERROR,
+        "temporary",
+        ["GRANT TEMPORARY ON DATABASE crm TO o"],
+    ),
+    (
+        standing(owner="o", owner_reaches=False),
+        ERROR,
+        "schemas",
+        ["GRANT USAGE ON SCHEMA public TO o"],
+    ),
+    (
+        standing(reachable=False),
+        ERROR,
+        "schemas",
+        ["GRANT USAGE ON SCHEMA public TO daemon"],
+    ),
+    (
+        facts(forbidden=(Forbidden(view="sources", problem="no", schema="S"),)),
+        ERROR,
+        "sources",
+        ['GRANT USAGE ON SCHEMA "S" TO daemon'],
+    ),
+    (
+        facts(forbidden=(Forbidden(view="sources", problem="no", schema=None),)),
+        ERROR,
+        "sources",
+        [],
+    ),
+    (standing(**NOT_YET), NOTE, "missing", []),
+    (standing(kind="r"), ERROR, "kind", []),
+    (standing(populated=False), WARNING, "unpopulated", []),
+    (
+        standing(owner="o", owned=False, refreshable=False),
+        ERROR,
+        "refresh",
+        ["GRANT MAINTAIN, SELECT ON public.sources TO daemon"],
+    ),
+    (
+        standing(readable=False),
+        ERROR,
+        "refresh",
+        ["GRANT SELECT ON public.sources TO daemon"],
+    ),
+    (
+        reading(readable=False, reader="Owner"),
+        ERROR,
+        "sources",
+        ['GRANT SELECT ON sales.orders TO "Owner"'],
+    ),
+    (
+        reading(filtered=True, row_security=True),
+        WARNING,
+        "row_security",
+        ["CREATE POLICY refresher_reads ON sales.orders FOR SELECT TO daemon USING (true)"],
+    ),
+    (
+        reading(lockable=False),
+        NOTE,
+        "locks",
+        ["GRANT USAGE ON SCHEMA sales TO daemon", "GRANT SELECT ON sales.orders TO daemon"],
+    ),
+    (
+        reading(triggerable=False),
+        NOTE,
+        "triggers",
+        ["GRANT TRIGGER ON sales.orders TO daemon"],
+    ),
+    (
+        standing(readers=("anon", "public")),
+        WARNING,
+        "readers",
+        [
+            "REVOKE ALL ON public.sources FROM anon",
+            "REVOKE ALL ON public.sources FROM PUBLIC",
+        ],
+    ),
+    (
+        standing(readers=("public",)),
+        NOTE,
+        "readers",
+        ["REVOKE ALL ON public.sources FROM PUBLIC"],
+    ),
+    (facts(unmanaged=(RelationName("a", "b"),)), NOTE, "unmanaged", []),
+    (
+        facts(setting("transaction_timeout", "30s", 30_000, "database")),
+        WARNING,
+        "transaction_timeout",
+        ["ALTER ROLE daemon IN DATABASE crm SET transaction_timeout = 0"],
+    ),
+    (
+        facts(setting("transaction_timeout", "30s", 30_000, "client")),
+        WARNING,
+        "transaction_timeout",
+        [],
+    ),
+    (
+        facts(setting("idle_session_timeout", "1min", 60_000, "user")),
+        NOTE,
+        "idle_session_timeout",
+        ["ALTER ROLE daemon IN DATABASE crm SET idle_session_timeout = 0"],
+    ),
+    (
+        usage(connections=90),
+        WARNING,
+        "connections",
+        ["ALTER SYSTEM SET max_connections = 101"],
+    ),
+    (
+        usage(role_limit=7),
+        WARNING,
+        "connections",
+        ["ALTER ROLE daemon CONNECTION LIMIT 8"],
+    ),
+    (
+        usage(database_limit=7),
+        WARNING,
+        "connections",
+        ["ALTER DATABASE crm CONNECTION LIMIT -1"],
+    ),
+    *(
         (
-            facts(setting("default_transaction_read_only", "on")),
-            ERROR,
-            "read_only",
-            ["ALTER ROLE daemon IN DATABASE crm SET default_transaction_read_only = off"],
-        ),
-        (server(superuser=True), NOTE, "superuser", []),
-        (server(pooled=True), NOTE, "pooler", []),
-        (facts(watches_clients=False), NOTE, "disconnects", []),
-        (facts(clock_offset=2.1), WARNING, "clock", []),
-        (facts(clock_offset=-2.1), WARNING, "clock", []),
-        (store(**NO_STORE, may_create=True), NOTE, "store", []),
-        (
-            store(**NO_STORE),
-            ERROR,
-            "store",
-            ["CREATE SCHEMA refresher AUTHORIZATION daemon"],
-        ),
-        (store(vacant=True, version=None), NOTE, "store", []),
-        (
-            store(vacant=True, version=None, owned=False, owner="b"),
-            ERROR,
-            "store",
-            ["ALTER SCHEMA refresher OWNER TO daemon"],
-        ),
-        (
-            store(emptied=True, version=None),
-            ERROR,
-            "store",
-            ["DROP SCHEMA refresher CASCADE"],
-        ),
-        (store(version=4), ERROR, "store", []),
-        (store(version=2), NOTE, "store", []),
-        (
-            store(version=2, owned=False, owner="B"),
-            ERROR,
-            "store",
-            ['GRANT "B" TO daemon'],
-        ),
-        (
-            store(closed=("run",), owned=False, owner="b"),
-            ERROR,
-            "store",
-            ["GRANT b TO daemon"],
-        ),
-        (
-            store(closed=("run",), owned=False, owner="b", owner_is_superuser=True),
-            ERROR,
-            "store",
-            [
-                "ALTER SCHEMA refresher OWNER TO daemon",
-                "ALTER TABLE refresher.migration OWNER TO daemon",
-                "ALTER TABLE refresher.run OWNER TO daemon",
-            ],
-        ),
-        (facts(lacking=("GRANT x TO y",)), ERROR, "apply", ["GRANT x TO y"]),
-        (
-            facts(closed=frozenset({"public"})),
+            facts(setting(name, "off")),
             NOTE,
-            "apply",
-            ["GRANT USAGE, CREATE ON SCHEMA public TO daemon"],
-        ),
-        (
-            standing(owner="o", owner_keeps_temporary=False),
-            ERROR,
-            "temporary",
-            ["GRANT TEMPORARY ON DATABASE crm TO o"],
-        ),
-        (
-            standing(owner="o", owner_reaches=False),
-            ERROR,
-            "schemas",
-            ["GRANT USAGE ON SCHEMA public TO o"],
-        ),
-        (
-            standing(reachable=False),
-            ERROR,
-            "schemas",
-            ["GRANT USAGE ON SCHEMA public TO daemon"],
-        ),
-        (
-            facts(forbidden=(Forbidden(view="sources", problem="no", schema="S"),)),
-            ERROR,
-            "sources",
-            ['GRANT USAGE ON SCHEMA "S" TO daemon'],
-        ),
-        (
-            facts(forbidden=(Forbidden(view="sources", problem="no", schema=None),)),
-            ERROR,
-            "sources",
-            [],
-        ),
-        (standing(**NOT_YET), NOTE, "missing", []),
-        (standing(kind="r"), ERROR, "kind", []),
-        (standing(populated=False), WARNING, "unpopulated", []),
-        (
-            standing(owner="o", owned=False, refreshable=False),
-            ERROR,
-            "refresh",
-            ["GRANT MAINTAIN, SELECT ON public.sources TO daemon"],
-        ),
-        (
-            standing(readable=False),
-            ERROR,
-            "refresh",
-            ["GRANT SELECT ON public.sources TO daemon"],
-        ),
-        (
-            reading(readable=False, reader="Owner"),
-            ERROR,
-            "sources",
-            ['GRANT SELECT ON sales.orders TO "Owner"'],
-        ),
-        (
-            reading(filtered=True, row_security=True),
-            WARNING,
-            "row_security",
-            ["CREATE POLICY refresher_reads ON sales.orders FOR SELECT TO daemon USING (true)"],
-        ),
-        (
-            reading(lockable=False),
-            NOTE,
-            "locks",
-            ["GRANT USAGE ON SCHEMA sales TO daemon", "GRANT SELECT ON sales.orders TO daemon"],
-        ),
-        (
-            reading(triggerable=False),
-            NOTE,
-            "triggers",
-            ["GRANT TRIGGER ON sales.orders TO daemon"],
-        ),
-        (
-            standing(readers=("anon", "public")),
-            WARNING,
-            "readers",
-            [
-                "REVOKE ALL ON public.sources FROM anon",
-                "REVOKE ALL ON public.sources FROM PUBLIC",
-            ],
-        ),
-        (
-            standing(readers=("public",)),
-            NOTE,
-            "readers",
-            ["REVOKE ALL ON public.sources FROM PUBLIC"],
-        ),
-        (facts(unmanaged=(RelationName("a", "b"),)), NOTE, "unmanaged", []),
-        (
-            facts(setting("transaction_timeout", "30s", 30_000, "database")),
-            WARNING,
-            "transaction_timeout",
-            ["ALTER ROLE daemon IN DATABASE crm SET transaction_timeout = 0"],
-        ),
-        (
-            facts(setting("transaction_timeout", "30s", 30_000, "client")),
-            WARNING,
-            "transaction_timeout",
-            [],
-        ),
-        (
-            facts(setting("idle_session_timeout", "1min", 60_000, "user")),
-            NOTE,
-            "idle_session_timeout",
-            ["ALTER ROLE daemon IN DATABASE crm SET idle_session_timeout = 0"],
-        ),
-        (
-            usage(connections=92),
-            WARNING,
-            "connections",
-            ["ALTER SYSTEM SET max_connections = 101"],
-        ),
-        (
-            usage(role_limit=5),
-            WARNING,
-            "connections",
-            ["ALTER ROLE daemon CONNECTION LIMIT 6"],
-        ),
-        (
-            usage(database_limit=5),
-            WARNING,
-            "connections",
-            ["ALTER DATABASE crm CONNECTION LIMIT -1"],
-        ),
-        *(
-            (
-                facts(setting(name, "off")),
-                NOTE,
-                name,
-                [f"ALTER SYSTEM SET {name} = on", "SELECT pg_reload_conf()"],
-            )
-            for name in ("autovacuum", "track_counts", "log_lock_waits")
-        ),
-        (usage(temporary_bytes=10 * 2**30), NOTE, "work_mem", []),
-        (standing(index_bytes=65 * 2**20), NOTE, "maintenance_work_mem", []),
-        (facts(unread={"its clock": "no"}), WARNING, "unread", []),
-    ],
-)
+            name,
+            [f"ALTER SYSTEM SET {name} = on", "SELECT pg_reload_conf()"],
+        )
+        for name in ("autovacuum", "track_counts", "log_lock_waits")
+    ),
+    (usage(temporary_bytes=10 * 2**30), NOTE, "work_mem", []),
+    (standing(index_bytes=65 * 2**20), NOTE, "maintenance_work_mem", []),
+    (facts(unread={"its clock": "no"}), WARNING, "unread", []),
+]
+
+
+@pytest.mark.parametrize(("found", "severity", "topic", "sql"), EACH)
 def test_each_finding(found: Facts, severity: Severity, topic: str, sql: list[str]) -> None:
     finding = one(found)
     assert (finding.severity, finding.topic, list(finding.sql)) == (severity, topic, sql)
@@ -284,12 +287,17 @@ def test_each_finding(found: Facts, severity: Severity, topic: str, sql: list[st
     assert finding.sql or finding.cure or topic == "unread"
 
 
+def test_the_topics_are_the_documented_ones() -> None:
+    (listed,) = re.findall(r"^The topics are (.+)\.$", SECTIONS["refresher doctor"], re.MULTILINE)
+    assert set(codes(listed)) == {topic for _, _, topic, _ in EACH}
+
+
 @pytest.mark.parametrize(
     "found",
     [
         facts(clock_offset=-1.9),
-        usage(connections=91),
-        usage(role_limit=6),
+        usage(connections=89),
+        usage(role_limit=8),
         usage(temporary_bytes=9 * 2**30),
         standing(index_bytes=64 * 2**20),
         facts(setting("transaction_timeout", "15min", 900_000)),
