@@ -237,9 +237,8 @@ DIFFERENT = {
     ),
     "only": ("SELECT id FROM people", "SELECT id FROM ONLY people"),
     "lateral_order": (
-        "SELECT a.id FROM pairs a, LATERAL (SELECT id FROM pairs b WHERE b.id = a.id LIMIT 1) AS l",
-        "SELECT a.id FROM pairs a, LATERAL (SELECT id FROM pairs b WHERE b.id = a.other LIMIT 1)"
-        " AS l",
+        "SELECT a.id FROM pairs a, LATERAL (SELECT id FROM pairs b WHERE b.id = a.id LIMIT 1) l",
+        "SELECT a.id FROM pairs a, LATERAL (SELECT id FROM pairs b WHERE b.id = a.other LIMIT 1) l",
     ),
 }
 
