@@ -62,6 +62,8 @@ def describe(
         keys |= _uniqueness(view, keys["schedule"], notes)
         if indexes := _indexes(view):
             keys["indexes"] = indexes
+        if not view.facts.populated:
+            notes.append("it was never populated: the first apply fills it")
     keys |= _access(view, role, defaults, notes)
     if view.facts.comment is not None:
         keys["comment"] = view.facts.comment

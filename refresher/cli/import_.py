@@ -232,7 +232,7 @@ def _tell_written(texts: Mapping[Path, str], views: Sequence[Described]) -> None
 
 def _tell_next(place: _Place, views: Sequence[Described]) -> None:
     """Read what was written as every command will, and say what is left to do."""
-    environment = {_VARIABLE: "dbname=imported", **os.environ} if place.is_new else os.environ
+    environment = {**os.environ, _VARIABLE: "dbname=imported"} if place.is_new else os.environ
     config = load_config(place.config.path, environment)
     if not config.views.keys() >= {view.name for view in views}:
         render.tell(f"now add to {place.config.path}: include: [views/*.yaml]")

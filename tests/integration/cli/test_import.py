@@ -172,6 +172,13 @@ def test_a_key_is_one_that_would_make_the_same_index(
     assert "give it a key" not in notes_of(document, "totals")
 
 
+def test_a_view_without_contents_is_named(commands: Commands, standing: Connection) -> None:
+    del standing
+    document = imported(commands)
+    assert "it was never populated: the first apply fills it" in notes_of(document, "public_never")
+    assert "never populated" not in notes_of(document, "totals")
+
+
 def test_privileges_without_words_are_left_alone(
     commands: Commands, standing: Connection, make_role: Callable[..., str]
 ) -> None:

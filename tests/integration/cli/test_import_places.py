@@ -46,7 +46,8 @@ def test_a_new_configuration(commands: Commands, connection: Connection) -> None
 
 def test_the_url_is_written_nowhere(commands: Commands, connection: Connection) -> None:
     del connection
-    url = commands.environment.pop("DATABASE_URL")
+    url = commands.environment["DATABASE_URL"]
+    commands.environment["DATABASE_URL"] = ""
     done = commands.run("import", "--database-url", f"{url} password=hunter2")
     assert done.code == 0
     assert "hunter2" not in done.stdout + done.stderr
