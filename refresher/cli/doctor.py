@@ -14,8 +14,8 @@ from refresher.cli.parameters import Command, config_option, json_option
 from refresher.config.model import Config
 from refresher.doctor.examine import examine
 from refresher.doctor.judge import judge
-from refresher.doctor.judge_settings import origin
 from refresher.doctor.model import Facts, Finding, Severity
+from refresher.doctor.origins import origin
 from refresher.doctor.recipe import Site, recipe, script
 from refresher.doctor.survey import imagine, survey
 from refresher.errors import RefresherError

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from refresher.doctor.model import BESIDES_WORKERS, Facts, Finding, Severity
-from refresher.names import quoted
+from refresher.doctor.origins import at_its_origin, for_role
 from refresher.postgres.versions import NEWEST_MAJOR, OLDEST_MAJOR
 
 _CLOCK_SECONDS = 2.0
@@ -56,7 +56,8 @@ def _judge_writing(facts: Facts) -> Iterator[Finding]:
             topic="read_only",
             message=f"transactions of {server.role} are read-only unless they say otherwise",
             why="refresher refuses to work where somebody asked for nothing to be written.",
-            sql=(set_for_role(facts, "default_transaction_read_only", "off"),),
+            cure=at_its_origin(default),
+            sql=for_role(facts, default, "off"),
         )
 
 
@@ -103,9 +104,3 @@ def _judge_way(facts: Facts) -> Iterator[Finding]:
             " wrong moment, and a Prometheus here is wrong about staleness.",
             cure="let NTP keep both: `timedatectl status` tells whether it does",
         )
-
-
-def set_for_role(facts: Facts, name: str, value: str) -> str:
-    """The statement that gives a setting to our role here, whatever others say."""
-    role, database = quoted(facts.server.role), quoted(facts.server.database)
-    return f"ALTER ROLE {role} IN DATABASE {database} SET {name} = {value}"

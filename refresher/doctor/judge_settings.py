@@ -4,35 +4,13 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from refresher.config.model import Database, View
-from refresher.doctor.judge_server import set_for_role
-from refresher.doctor.model import BESIDES_WORKERS, Facts, Finding, Setting, Severity, Usage
+from refresher.doctor.model import BESIDES_WORKERS, Facts, Finding, Severity, Usage
+from refresher.doctor.origins import at_its_origin, for_role, origin
 from refresher.durations import format_duration
 from refresher.names import quoted
 
 _RELOAD = "SELECT pg_reload_conf()"
 _SPILLED_A_DAY = 2**30
-
-_ORIGINS = {
-    "default": "PostgreSQL's default",
-    "configuration file": "postgresql.conf",
-    "command line": "the server's command line",
-    "environment variable": "the server's environment",
-    "database": "ALTER DATABASE … SET",
-    "user": "ALTER ROLE … SET",
-    "database user": "ALTER ROLE … IN DATABASE … SET",
-    "global": "ALTER ROLE ALL SET",
-    "client": "the connection itself: conninfo, PGOPTIONS or the pooler",
-    "session": "a SET that the pooler kept from somebody's session",
-}
-
-
-_AFTER_ROLES = frozenset({"client", "session"})
-"""Sources that a role's settings don't override (src/include/utils/guc.h, GucSource)."""
-
-
-def origin(setting: Setting) -> str:
-    """Where a setting comes from, in words."""
-    return _ORIGINS.get(setting.source, setting.source)
 
 
 def judge_settings(
@@ -59,8 +37,8 @@ def _judge_timeouts(views: Mapping[str, View], facts: Facts) -> Iterator[Finding
                 why="It ends every refresh that takes longer, although timeouts.statement allows"
                 f" up to {format_duration(max(refreshed[name].timeouts.statement for name in cut))}"
                 ".",
-                cure=_at_its_origin(limit),
-                sql=_lifted(facts, limit),
+                cure=at_its_origin(limit),
+                sql=for_role(facts, limit, "0"),
                 views=cut,
             )
     idle = facts.settings.get("idle_session_timeout")
@@ -71,18 +49,9 @@ def _judge_timeouts(views: Mapping[str, View], facts: Facts) -> Iterator[Finding
             message=f"idle_session_timeout is {idle.value}, from {origin(idle)}",
             why="A daemon's connections wait for the next due instant; one that was closed"
             " meanwhile costs a refresh its first attempt.",
-            cure=_at_its_origin(idle),
-            sql=_lifted(facts, idle),
+            cure=at_its_origin(idle),
+            sql=for_role(facts, idle, "0"),
         )
-
-
-def _lifted(facts: Facts, setting: Setting) -> tuple[str, ...]:
-    """The statement that lifts a timeout for our role, where a role's settings count."""
-    return () if setting.source in _AFTER_ROLES else (set_for_role(facts, setting.name, "0"),)
-
-
-def _at_its_origin(setting: Setting) -> str | None:
-    return f"take it out of {origin(setting)}" if setting.source in _AFTER_ROLES else None
 
 
 def _judge_connections(database: Database, facts: Facts) -> Iterator[Finding]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from refresher.doctor.judge_settings import origin
 from refresher.doctor.model import Severity
+from refresher.doctor.origins import origin
 from refresher.errors import UnreachableError
 from tests import pooler as pgbouncer
 from tests import standby

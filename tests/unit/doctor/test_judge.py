@@ -86,6 +86,12 @@ EACH: list[tuple[Facts, Severity, str, list[str]]] = [
         "read_only",
         ["ALTER ROLE daemon IN DATABASE crm SET default_transaction_read_only = off"],
     ),
+    (
+        facts(setting("default_transaction_read_only", "on", source="client")),
+        ERROR,
+        "read_only",
+        [],
+    ),
     (server(superuser=True), NOTE, "superuser", []),
     (server(pooled=True), NOTE, "pooler", []),
     (facts(watches_clients=False), NOTE, "disconnects", []),
