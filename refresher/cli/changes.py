@@ -168,8 +168,10 @@ def _carry_out(
     alias = report.database
     with reach(config, alias) as endpoint:
         with connect(endpoint) as connection:
-            for step in migrate(connection):
-                render.tell(f"{alias}: the store is now at version {step.version} ({step.name})")
+            migrations = migrate(connection)
+        if migrations:
+            made = "made" if migrations[0].version == 1 else "brought up to date"
+            render.tell(f"{alias}: the store was {made}")
         with present(endpoint, config.views_of(alias)) as worker, show_activity() as display:
             session = Session(endpoint, worker=worker)
             change = Change(session=session, config=config, report=report, act=act)

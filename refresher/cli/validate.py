@@ -124,7 +124,7 @@ def _print(
     if on_server:
         checked += "; PostgreSQL accepts every definition"
     if drift:
-        checked += "; `refresher apply` brings it up to them where it can"
+        checked += "; `refresher apply` brings it up to them"
     render.say(checked)
 
 
