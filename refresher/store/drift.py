@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
@@ -86,12 +87,12 @@ def record_problem(connection: Connection, views: Collection[str], problem: str)
 
 def read_watched(connection: Connection, views: Collection[str]) -> dict[str, Watched]:
     """What is known of what others did to these views."""
-    names = {"views": list(views)}
     drift: dict[str, list[KnownDrift]] = {}
-    for row in connection.execute(_QUERIES["drift"], names):
-        drift.setdefault(row.pop("view"), []).append(KnownDrift(**row))
-    found = {}
-    for row in connection.execute(_QUERIES["looks"], names):
+    looks: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(_QUERIES["watched"], {"views": list(views)}):
         view = row.pop("view")
-        found[view] = Watched(**row, drift=tuple(drift.get(view, ())))
-    return found
+        known = {name: row.pop(name) for name in ("aspect", "message", "found_at")}
+        looks[view] = row
+        if known["aspect"] is not None:
+            drift.setdefault(view, []).append(KnownDrift(**known))
+    return {view: Watched(**look, drift=tuple(drift.get(view, ()))) for view, look in looks.items()}

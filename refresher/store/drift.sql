@@ -58,23 +58,21 @@ WHERE before.problem IS DISTINCT FROM %(problem)s
 -- description: Have a daemon look at these views soon, whenever it did last.
 UPDATE refresher.look SET tried_at = '-infinity' WHERE view = ANY (%(views)s)
 
--- name: looks
--- description: When views were last compared with their definitions, and whose contents they have.
+-- name: watched
+-- description: What others did to views: a row for each difference, at least one a view.
 SELECT
     w.view,
     l.looked_at,
     l.problem,
-    o.seen_at AS refreshed_outside_at
+    o.seen_at AS refreshed_outside_at,
+    d.aspect,
+    d.message,
+    d.found_at
 FROM unnest(%(views)s::text[]) AS w (view)
 LEFT JOIN refresher.look AS l ON l.view = w.view
 LEFT JOIN (
     refresher.outside AS o
     JOIN refresher.state AS s ON s.view = o.view AND s.run = o.run
 ) ON o.view = w.view
-
--- name: drift
--- description: How views differ from their definitions.
-SELECT d.view, d.aspect, d.message, d.found_at
-FROM refresher.drift AS d
-WHERE d.view = ANY (%(views)s)
-ORDER BY d.view, d.found_at, d.aspect
+LEFT JOIN refresher.drift AS d ON d.view = w.view
+ORDER BY w.view, d.found_at, d.aspect
