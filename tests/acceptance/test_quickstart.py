@@ -42,7 +42,7 @@ def test_the_quickstart_works_as_it_is_written(newcomer: Project, bare_database:
                             follow(newcomer, command, said)
                         ran.append(command[0])
     assert ran == [
-        *("--version", "init", "validate", "validate", "apply", "apply"),
+        *("--version", "init", "validate", "validate", "apply", "plan"),
         *("run-now", "status", "history", "run", "status"),
     ]
     with bare_database.connect() as connection:
