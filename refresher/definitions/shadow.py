@@ -2,15 +2,17 @@
 
 PostgreSQL looks for an unqualified name in the temporary schema first, so that a temporary view of
 the same name stands in by itself. Only qualified names must be rewritten, which is done on tokens:
-`schema.name` where no function is called. What comes of it is judged by PostgreSQL, which tells
-exactly what the rewritten query reads.
+`schema.name` where no function is called, and where it is not a column of something that goes by
+the schema's name. What comes of it is judged by PostgreSQL, which tells exactly what the rewritten
+query reads.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from refresher.config.lexer import SqlError, Token, scan
-from refresher.names import NAME_BYTES, RelationName, folded, is_keyword, quoted
+from refresher.definitions.clauses import identifier, in_from_lists, is_alias
+from refresher.names import RelationName, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,12 @@ def shadowed(text: str, twins: Mapping[RelationName, Twin]) -> Shadowed:
     pieces: list[str] = []
     edits: list[tuple[int, int]] = []
     done = growth = 0
+    names = _Names(tokens, twins)
     for index, token in enumerate(tokens):
-        twin = _twin_at(tokens, index, twins)
-        if twin is None:
+        replacement = names.replacement(index)
+        if replacement is None:
             continue
         name = tokens[index + 2]
-        replacement = _replacement(twin, name.text, tokens[index + 3 : index + 5])
         pieces += [text[done : token.start], replacement]
         done = name.end
         growth += len(replacement) - (name.end - token.start)
@@ -65,48 +67,69 @@ def shadowed(text: str, twins: Mapping[RelationName, Twin]) -> Shadowed:
 def mentions(text: str) -> frozenset[str]:
     """Every word of a query that may be a relation's name, as PostgreSQL folds it."""
     try:
-        return frozenset(filter(None, map(_identifier, scan(text))))
+        return frozenset(filter(None, map(identifier, scan(text))))
     except SqlError:
         return frozenset()
 
 
-def _twin_at(tokens: list[Token], index: int, twins: Mapping[RelationName, Twin]) -> Twin | None:
-    if index + 2 >= len(tokens) or tokens[index + 1].text != ".":
-        return None
-    if index and tokens[index - 1].text == ".":
-        return None
-    if index + 3 < len(tokens) and tokens[index + 3].text == "(":
-        return None
-    schema, name = _identifier(tokens[index]), _identifier(tokens[index + 2])
-    if not schema or not name:
-        return None
-    return twins.get(RelationName(schema, name))
+class _Names:
+    """The qualified names of a query that mean a relation."""
 
+    def __init__(self, tokens: list[Token], twins: Mapping[RelationName, Twin]) -> None:
+        self._tokens = tokens
+        self._twins = twins
+        self._listed = in_from_lists(tokens)
+        self._columns = {
+            relation
+            for index in range(len(tokens))
+            if self._text(index + 3) == "." and (relation := self._relation(index))
+        }
 
-def _replacement(twin: Twin, written: str, following: list[Token]) -> str:
-    if twin.visible:
-        return f"pg_temp.{written}"
-    if following and following[0].text == ".":
-        return written  # a column: the relation goes by its name, see below
-    known = f"pg_temp.{quoted(twin.name)}"
-    return known if _has_alias(following) else f"{known} AS {written}"
+    def replacement(self, index: int) -> str | None:
+        """What is to stand here in place of three tokens, if anything.
 
+        Outside of FROM lists `a.b` is a column unless something else follows or comes before.
+        """
+        relation = self._relation(index)
+        twin = self._twins.get(relation) if relation else None
+        if relation is None or twin is None or self._text(index + 3) == "(":
+            return None
+        written = self._tokens[index + 2].text
+        known = f"pg_temp.{written if twin.visible else quoted(twin.name)}"
+        if self._text(index + 3) == ".":
+            return known if twin.visible or self._is_shared(relation) else written
+        if not self._listed[index]:
+            return known if self._is_type(index) else None
+        plain = twin.visible or self._has_alias(index + 3)
+        plain = plain or (relation in self._columns and self._is_shared(relation))
+        return known if plain else f"{known} AS {written}"
 
-def _has_alias(following: list[Token]) -> bool:
-    for token in following[:1]:
-        if token.is_word("as"):
-            return True
-        name = _identifier(token)
-        return bool(name) and (token.kind == "quoted" or not is_keyword(name or ""))
-    return False
+    def _relation(self, index: int) -> RelationName | None:
+        if self._text(index + 1) != "." or self._text(index - 1) == ".":
+            return None
+        if index + 2 >= len(self._tokens):
+            return None
+        schema, name = identifier(self._tokens[index]), identifier(self._tokens[index + 2])
+        return RelationName(schema, name) if schema and name else None
 
+    def _text(self, index: int) -> str | None:
+        return self._tokens[index].text if 0 <= index < len(self._tokens) else None
 
-def _identifier(token: Token) -> str | None:
-    """The name a token is, if it can be one that PostgreSQL holds whole."""
-    if token.kind == "word":
-        name = folded(token.text)
-    elif token.text.startswith('"'):
-        name = token.text[1:-1].replace('""', '"')
-    else:
-        return None
-    return name if 0 < len(name.encode()) <= NAME_BYTES else None
+    def _is_type(self, index: int) -> bool:
+        if not index:
+            return False
+        before = self._tokens[index - 1]
+        return self._text(index - 2) == before.text == ":" or before.is_word("as")
+
+    def _has_alias(self, index: int) -> bool:
+        if index >= len(self._tokens):
+            return False
+        following = self._tokens[index]
+        return following.is_word("as") or (self._listed[index] and is_alias(following))
+
+    def _is_shared(self, relation: RelationName) -> bool:
+        """Whether something else in the query goes by the relation's name, too."""
+        return any(
+            listed and identifier(token) == relation.name and self._relation(index - 2) != relation
+            for index, (token, listed) in enumerate(zip(self._tokens, self._listed, strict=True))
+        )
