@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.conftest import Database
 from tests.project import Project
@@ -24,12 +25,13 @@ _SEED = int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(2*
 
 @pytest.mark.timeout(60 + 30 * _CHANGES)
 def test_nobody_who_reads_notices_that_definitions_change(
-    database: Database, project: Project, make_role: Callable[..., str]
+    database: Database, conninfo: str, project: Project, make_role: Callable[..., str]
 ) -> None:
     plan = Plan(changes=_CHANGES, kills=_KILLS, seed=_SEED)
     print(f"\n{plan}")  # noqa: T201 - the seed plays it again
     roles = scenario.make_roles(make_role)
     with database.connect() as connection, database.connect() as observer:
+        scenario.trust(connection, roles, str(conninfo_to_dict(conninfo)["user"]))
         place = Place(
             connection=connection,
             conninfo=database.conninfo,

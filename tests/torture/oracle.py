@@ -78,7 +78,7 @@ def read_standing(connection: Connection, chain: Chain) -> Standing:
         everything=frozenset(everything - managed),
         oids={row["name"]: row["oid"] for row in connection.execute(_OIDS, [plain])},
         indexes={
-            (name, index["body"]): index["name"]
+            (name, f"{'UNIQUE ' * index['is_unique']}{index['body']}"): index["name"]
             for name in _names(chain)
             for index in connection.execute(_INDEXES, [quoted(name)])
         },

@@ -55,6 +55,7 @@ GRANT SELECT ON orders TO {house};
 GRANT {house} TO {owners};
 GRANT USAGE, CREATE ON SCHEMA public TO {house};
 GRANT USAGE ON SCHEMA public TO {reader}, {stranger};
+GRANT TEMPORARY ON DATABASE {database} TO {house};
 GRANT CONNECT ON DATABASE {database} TO {reader};
 """
 
