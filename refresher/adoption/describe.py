@@ -7,15 +7,10 @@ from typing import TypeAlias
 from refresher.adoption.model import Adoptable, Jobs, Refreshing, StandingIndex
 from refresher.adoption.schedule import translate
 from refresher.config.lexer import scan
-from refresher.config.model import Kind
+from refresher.config.model import GRANT_OPTION, PRIVILEGES, Kind
 from refresher.names import RelationName, fitted_name, quoted
 
 Value: TypeAlias = "str | int | bool | Sequence[Value] | Mapping[str, Value]"
-
-_PRIVILEGES = (
-    *("select", "insert", "update", "delete", "truncate", "references", "trigger", "maintain"),
-)
-_GRANT_OPTION = " with grant option"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,4 +198,4 @@ def _access(
 
 
 def _rank(privilege: str) -> int:
-    return _PRIVILEGES.index(privilege.removesuffix(_GRANT_OPTION))
+    return PRIVILEGES.index(privilege.removesuffix(GRANT_OPTION))

@@ -93,6 +93,14 @@ class Database:
     session: Mapping[str, str] = field(default_factory=dict)
 
 
+PRIVILEGES = (
+    *("select", "insert", "update", "delete", "truncate", "references", "trigger", "maintain"),
+)
+"""What can be granted on a relation; `maintain` came with PostgreSQL 17."""
+GRANT_OPTION = " with grant option"
+"""What follows a privilege that its holder may grant to others."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
     """An index a materialized view must have: of `columns`, an `expression` or a `definition`."""

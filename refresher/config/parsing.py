@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from refresher.config.faults import shorten, suggest
-from refresher.config.model import EMBEDDED, Secret
+from refresher.config.model import EMBEDDED, GRANT_OPTION, PRIVILEGES, Secret
 from refresher.durations import parse_duration
 from refresher.names import check_name
 
@@ -37,12 +37,6 @@ _OWN_SETTINGS = frozenset(
 )
 _PERCENTAGE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?%")
 SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
-PRIVILEGES = (
-    *("select", "insert", "update", "delete", "truncate", "references", "trigger", "maintain"),
-)
-"""What can be granted on a relation; `maintain` came with PostgreSQL 17."""
-PASSED_ON = " with grant option"
-"""What follows a privilege that its holder may grant to others."""
 OPTION = re.compile(r"(toast\.)?[a-z_][a-z0-9_]*")
 COLUMN_NUMBER = re.compile(r"[1-9]|[12][0-9]|3[0-2]")
 """An index has at most 32 columns (INDEX_MAX_KEYS of every stock build)."""
@@ -119,7 +113,7 @@ def check_setting(name: str) -> str:
 
 def check_privilege(text: str) -> str:
     """A privilege on a relation."""
-    if text.removesuffix(PASSED_ON) in PRIVILEGES:
+    if text.removesuffix(GRANT_OPTION) in PRIVILEGES:
         return text
     message = f"{text!r} is not a privilege; {suggest(text, PRIVILEGES)}"
     raise ValueError(message)

@@ -20,8 +20,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from refresher.config.columns import Columns, Keys
-from refresher.config.model import Kind
-from refresher.config.parsing import PASSED_ON
+from refresher.config.model import GRANT_OPTION, Kind
 from refresher.config.values import (
     ColumnNumber,
     Conninfo,
@@ -55,12 +54,12 @@ UNION_TAGS = frozenset({WORD, KEYS})
 
 
 def _once_each(privileges: list[str]) -> list[str]:
-    distinct([privilege.removesuffix(PASSED_ON) for privilege in privileges])
+    distinct([privilege.removesuffix(GRANT_OPTION) for privilege in privileges])
     return privileges
 
 
 def _public_passes_nothing_on(grants: dict[str, list[str]]) -> dict[str, list[str]]:
-    if any(privilege.endswith(PASSED_ON) for privilege in grants.get("public", ())):
+    if any(privilege.endswith(GRANT_OPTION) for privilege in grants.get("public", ())):
         problem = "gives public a grant option, which only a role can hold; remove it"
         raise refusal(problem)
     return grants

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from refresher.config import parsing
 from refresher.config.crontab import check_cron
-from refresher.config.model import Secret
+from refresher.config.model import GRANT_OPTION, PRIVILEGES, Secret
 from refresher.config.query import check_expression, check_index_definition, check_query
 from refresher.names import RelationName, check_name
 
@@ -179,7 +179,7 @@ Privilege: TypeAlias = Annotated[
     str,
     _text(parsing.check_privilege, "is not a privilege; write it like select"),
     _string(
-        pattern=f"^({'|'.join(parsing.PRIVILEGES)})({parsing.PASSED_ON})?$",
+        pattern=f"^({'|'.join(PRIVILEGES)})({GRANT_OPTION})?$",
         examples=["select", "select with grant option"],
     ),
 ]
