@@ -98,19 +98,3 @@ JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.n
 -- description: Until the transaction ends, have PostgreSQL write schemas before names.
 -- Temporary relations are types, too: where pg_temp is not named it comes first.
 SET LOCAL search_path = pg_catalog, pg_temp
-
--- name: analyzed
--- description: Whether the planner has statistics of this relation; creating an index gives none.
--- An empty relation has none after ANALYZE either, but its rows are known to be 0 then, not -1; when
--- it was analyzed is told late on PostgreSQL 14, and forgotten after a crash.
-SELECT
-    c.reltuples = 0
-    OR pg_catalog.pg_stat_get_last_analyze_time(c.oid) IS NOT NULL
-    OR pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid) IS NOT NULL
-    OR EXISTS (
-        SELECT FROM pg_catalog.pg_stats AS s
-        WHERE s.schemaname = n.nspname AND s.tablename = c.relname
-    ) AS analyzed
-FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid = %(oid)s

@@ -24,7 +24,6 @@ FACTS = RelationFacts(
     oid=1,
     kind="m",
     query=" SELECT 1 AS id;",
-    shape="abc",
     columns=(("id", "integer"), ("name", "text")),
     indexes={"v_id_key": BY_ID},
     owner="crm",
@@ -58,12 +57,25 @@ def test_what_is_of_another_kind_is_not_looked_at_closer() -> None:
     ]
 
 
-def test_a_query_differs_if_neither_its_text_nor_its_shape_is_the_same() -> None:
-    assert told(query="other", shape="abc") == []
-    assert told(query=FACTS.query, shape="other") == []
-    assert told(query="other", shape="other") == [
-        (Aspect.DEFINITION, "the query that stands is another one")
-    ]
+def test_a_query_that_differs_is_drift() -> None:
+    assert told(query="other") == [(Aspect.DEFINITION, "the query that stands is another one")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "standing", "message"),
+    [
+        (None, {"fillfactor": "70"}, None),
+        ({"fillfactor": "70"}, {"fillfactor": "70"}, None),
+        ({"fillfactor": "70"}, {}, "has the options (none), not fillfactor=70"),
+        ({}, {"b": "2", "a": "1"}, "has the options a=1, b=2, not (none)"),
+    ],
+)
+def test_options_are_complete_where_they_are_given(
+    wanted: Any, standing: Any, message: str | None
+) -> None:
+    found = told(replace(VIEW, options=wanted), options=standing)
+
+    assert found == ([] if message is None else [(Aspect.OPTIONS, message)])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from refresher.config.model import Index, Kind, View
+from refresher.config.model import Index, View
 from refresher.definitions import statements
 from refresher.names import NAME_BYTES, RelationName
 from tests.unit.definitions.test_compare import VIEW
@@ -16,18 +16,20 @@ def view(**fields: Any) -> View:
 def test_a_view_is_created_empty_and_its_query_stands_on_lines_of_its_own() -> None:
     relation = RelationName("crm", 'it\'s "v"')
 
-    assert statements.create(VIEW, relation).as_string() == (
+    assert statements.create("m", relation, "SELECT 1 AS id;", {}).as_string() == (
         'CREATE MATERIALIZED VIEW "crm"."it\'s ""v""" AS\nSELECT 1 AS id\nWITH NO DATA'
     )
-    assert statements.create(view(kind=Kind.VIEW), relation).as_string() == (
-        'CREATE VIEW "crm"."it\'s ""v""" AS\nSELECT 1 AS id\n'
+    options = {"security_barrier": "true", "toast.x": "it's"}
+    assert statements.create("v", relation, "SELECT 1", options, replace=True).as_string() == (
+        'CREATE OR REPLACE VIEW "crm"."it\'s ""v"""'
+        """ WITH ("security_barrier" = 'true', "toast"."x" = 'it''s') AS\nSELECT 1\n"""
     )
 
 
 def test_braces_and_percent_signs_in_a_query_mean_nothing() -> None:
     query = "SELECT '{}' AS a, '{0} %s %(x)s 100%' AS b"
 
-    assert query in statements.create(view(query=query), VIEW.relation).as_string()
+    assert query in statements.create("v", VIEW.relation, query, {}).as_string()
 
 
 def test_indexes_are_the_keys_and_then_the_others_by_name() -> None:
@@ -79,9 +81,29 @@ def test_an_index_is_written_whole(index: Index, text: str) -> None:
 
 
 def test_grants_name_everybody_and_roles_apart() -> None:
-    assert statements.grant(VIEW, "public", ("select",)).as_string() == (
-        'GRANT select ON "public"."v" TO PUBLIC'
-    )
-    assert statements.revoke_all(VIEW, 'a"b').as_string() == (
+    granted = statements.grant(VIEW.relation, "public", ("select", "insert with grant option"))
+    assert [statement.as_string() for statement in granted] == [
+        'GRANT select ON "public"."v" TO PUBLIC',
+        'GRANT insert ON "public"."v" TO PUBLIC with grant option',
+    ]
+    assert statements.revoke_all(VIEW.relation, 'a"b').as_string() == (
         'REVOKE ALL ON "public"."v" FROM "a""b" CASCADE'
     )
+
+
+@pytest.mark.parametrize(
+    ("to", "texts"),
+    [
+        (VIEW.relation, []),
+        (RelationName("public", "w"), ['ALTER VIEW "public"."v" RENAME TO "w"']),
+        (RelationName("crm", "v"), ['ALTER VIEW "public"."v" SET SCHEMA "crm"']),
+        (
+            RelationName("crm", "w"),
+            ['ALTER VIEW "public"."v" RENAME TO "w"', 'ALTER VIEW "public"."w" SET SCHEMA "crm"'],
+        ),
+    ],
+)
+def test_a_view_moves_by_name_and_schema(to: RelationName, texts: list[str]) -> None:
+    moved = statements.move("v", VIEW.relation, to)
+
+    assert [statement.as_string() for statement in moved] == texts
