@@ -71,7 +71,12 @@ def read_dependents(connection: Connection, oids: Collection[int]) -> list[Depen
 
 
 def read_own(
-    connection: Connection, oid: int, columns: Collection[str], *, column_grants: bool
+    connection: Connection,
+    oid: int,
+    columns: Collection[str],
+    indexes: Collection[str],
+    *,
+    column_grants: bool,
 ) -> list[str]:
     """What a relation has of its own, as the statements that give it to another of its name.
 
@@ -79,9 +84,15 @@ def read_own(
         connection: where it stands, under its name.
         oid: the relation.
         columns: those the other one has: what belongs to further ones is left out.
+        indexes: those the other one has.
         column_grants: whether privileges on single columns are wanted, too.
     """
-    parameters = {"oid": oid, "columns": list(columns), "column_grants": column_grants}
+    parameters = {
+        "oid": oid,
+        "columns": list(columns),
+        "indexes": list(indexes),
+        "column_grants": column_grants,
+    }
     with connection.transaction(force_rollback=True):
         connection.execute(_QUERIES["spell_out"])
         rows = connection.execute(_QUERIES["own"], parameters).fetchall()

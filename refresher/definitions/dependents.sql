@@ -140,25 +140,28 @@ CROSS JOIN LATERAL (
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         AND pg_catalog.col_description(c.oid, a.attnum) IS NOT NULL
     UNION ALL
-    SELECT 3, a.attnum, format(
-        'ALTER %%s %%s ALTER COLUMN %%I SET STATISTICS %%s', t.kind, t.name, a.attname, a.attstattarget
-    ), a.attname
+    SELECT 3, a.attnum, format('ALTER %%s %%s ALTER COLUMN %%I SET ', t.kind, t.name, a.attname) || s.what,
+        a.attname
     FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+    CROSS JOIN LATERAL (
+        VALUES
+            (CASE WHEN a.attstattarget >= 0 THEN format('STATISTICS %%s', a.attstattarget) END),
+            (format('(%%s)', nullif(array_to_string(a.attoptions, ', '), ''))),
+            (
+                CASE WHEN a.attstorage <> y.typstorage THEN 'STORAGE ' || CASE a.attstorage
+                    WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN'
+                    ELSE 'EXTENDED'
+                END END
+            ),
+            ('COMPRESSION ' || CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END)
+    ) AS s (what)
     WHERE c.relkind = 'm' AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        AND a.attstattarget >= 0
+        AND s.what <> '()'
     UNION ALL
     SELECT 4, 0, pg_catalog.pg_get_ruledef(r.oid), NULL
     FROM pg_catalog.pg_rewrite AS r
     WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'
-    UNION ALL
-    SELECT 5, 0, format(
-        'ALTER TABLE %%s %%s RULE %%I',
-        t.name,
-        CASE r.ev_enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END,
-        r.rulename
-    ), NULL
-    FROM pg_catalog.pg_rewrite AS r
-    WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN' AND r.ev_enabled <> 'O'
     UNION ALL
     SELECT 6, 0, format(
         'COMMENT ON RULE %%I ON %%s IS %%L',
@@ -193,9 +196,44 @@ CROSS JOIN LATERAL (
     CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) AS g
     WHERE a.attrelid = c.oid AND %(column_grants)s AND g.grantee <> c.relowner
     UNION ALL
-    SELECT 9, 0, pg_catalog.pg_get_statisticsobjdef(s.oid), NULL
+    SELECT p.rank, 0, p.statement, NULL
     FROM pg_catalog.pg_statistic_ext AS s
-    WHERE s.stxrelid = c.oid
+    JOIN pg_catalog.pg_namespace AS sn ON sn.oid = s.stxnamespace
+    CROSS JOIN LATERAL (
+        VALUES
+            (9, pg_catalog.pg_get_statisticsobjdef(s.oid)),
+            (10, CASE WHEN s.stxstattarget >= 0 THEN format(
+                'ALTER STATISTICS %%I.%%I SET STATISTICS %%s', sn.nspname, s.stxname, s.stxstattarget
+            ) END),
+            (10, 'COMMENT ON STATISTICS ' || format('%%I.%%I', sn.nspname, s.stxname) || ' IS '
+                || quote_literal(pg_catalog.obj_description(s.oid, 'pg_statistic_ext'))),
+            (11, CASE WHEN pg_catalog.pg_get_userbyid(s.stxowner) <> current_user THEN format(
+                'ALTER STATISTICS %%I.%%I OWNER TO %%I',
+                sn.nspname, s.stxname, pg_catalog.pg_get_userbyid(s.stxowner)
+            ) END)
+    ) AS p (rank, statement)
+    WHERE s.stxrelid = c.oid AND p.statement IS NOT NULL
+        AND NOT EXISTS (
+            -- PostgreSQL drops them with any of their columns.
+            SELECT
+            FROM pg_catalog.pg_depend AS d
+            JOIN pg_catalog.pg_attribute AS a
+                ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+                AND a.attname <> ALL (%(columns)s)
+            WHERE d.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND d.objid = s.oid
+                AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid
+        )
+    UNION ALL
+    SELECT 12, 0, p.statement, NULL
+    FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS ic ON ic.oid = i.indexrelid
+    CROSS JOIN LATERAL (
+        VALUES
+            ('COMMENT ON INDEX ' || format('%%I.%%I', n.nspname, ic.relname) || ' IS '
+                || quote_literal(pg_catalog.obj_description(ic.oid, 'pg_class'))),
+            (CASE WHEN i.indisclustered THEN format('ALTER %%s %%s CLUSTER ON %%I', t.kind, t.name, ic.relname) END)
+    ) AS p (statement)
+    WHERE i.indrelid = c.oid AND ic.relname = ANY (%(indexes)s) AND p.statement IS NOT NULL
 ) AS o
 WHERE c.oid = %(oid)s
     AND (o.column IS NULL OR o.column = ANY (%(columns)s))

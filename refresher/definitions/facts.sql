@@ -23,7 +23,8 @@ SELECT
         ORDER BY a.attnum
     ) AS columns,
     (
-        -- The text before USING only names index and relation.
+        -- The text before USING only names index and relation; PostgreSQL 14 calls a temporary
+        -- schema by its number.
         SELECT coalesce(jsonb_agg(jsonb_build_array(
             ic.relname,
             i.indisunique,
@@ -33,7 +34,12 @@ SELECT
                     'CREATE %%sINDEX %%I ON %%I.%%I ',
                     CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END,
                     ic.relname,
-                    CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END,
+                    CASE
+                        WHEN c.relpersistence = 't'
+                            AND pg_catalog.current_setting('server_version_num')::int >= 150000
+                        THEN 'pg_temp'
+                        ELSE n.nspname
+                    END,
                     c.relname
                 )) + 1
             ),

@@ -3,9 +3,10 @@
     1  lock everything that changes, readers' order: a view before what it reads; 0.25 s in all
     2  see that everything still is what the plan was made for
     3  what stands steps aside; what was built takes the names
-    4  re-point plain views and whatever else depends on the names; make what belongs to a view
-    5  drop what stepped aside: never with CASCADE, so that nobody's object goes unseen
-    6  names of indexes, comments, records; COMMIT
+    4  re-point plain views and whatever else depends on the names
+    5  drop what stepped aside: never with CASCADE, so that nobody's object goes unseen; give what
+       came the names of its indexes, and all that belonged to what went
+    6  comments, records; COMMIT
 
 Readers wait for steps 1 to 6 at the most. A lock that isn't had in time rolls back to before step
 1 and is asked for again: with a longer wait it would be a reader whom PostgreSQL ends as victim of
@@ -169,6 +170,7 @@ class Exchanging:
         self._repoint(dependents)
         for label, relation in aside.items():
             self.connection.execute(statements.drop(going[label].kind, relation))
+        self._name_indexes()
         for statement in own:
             self.connection.execute(statements.users(statement))
         self._finish()
@@ -199,7 +201,11 @@ class Exchanging:
         subject = self.subjects[label]
         columns = [name for name, _ in subject.desired.columns] if subject.desired else []
         return read_own(
-            self.connection, standing.oid, columns, column_grants=subject.view.grants is None
+            self.connection,
+            standing.oid,
+            columns,
+            self.building.built[label].indexes.values(),
+            column_grants=subject.view.grants is None,
         )
 
     def _drop_allowed(
@@ -236,13 +242,16 @@ class Exchanging:
             if dependent.statement is not None and dependent.name not in self.step.dropped:
                 self.connection.execute(statements.users(dependent.statement))
 
+    def _name_indexes(self) -> None:
+        for built, label in self._built():
+            for temporary, name in built.indexes.items():
+                index = RelationName(self._relation(label).schema, temporary)
+                self.connection.execute(statements.rename_index(index, name))
+
     def _finish(self) -> None:
         for built, label in self._built():
             relation = self._relation(label)
             desired = self.subjects[label].desired
-            for temporary, name in built.indexes.items():
-                index = RelationName(relation.schema, temporary)
-                self.connection.execute(statements.rename_index(index, name))
             comment = desired.comment if desired else None
             self.connection.execute(statements.set_comment(built.kind, relation, comment))
         managed = {
