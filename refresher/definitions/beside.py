@@ -15,7 +15,7 @@ from refresher.definitions.model import IndexFacts, RelationFacts, Subject
 from refresher.events import Listener
 from refresher.graph import Graph
 from refresher.names import RelationName, fitted_name
-from refresher.postgres.sessions import connect, local_settings, short_transaction
+from refresher.postgres.sessions import connect, short_transaction
 from refresher.refresh import full
 from refresher.refresh.session import Session
 
@@ -168,12 +168,5 @@ class Building:
 
     def _allow_long_work(self, subject: Subject) -> None:
         """Grant work on a view's contents the time and the memory its refreshes get."""
-        timeouts = subject.view.timeouts
-        self.session.connection().execute(
-            local_settings(
-                self.session.settings,
-                statement=timeouts.statement,
-                lock=timeouts.lock,
-                checks_client=self.session.checks_client,
-            )
-        )
+        settings = self.session.local_settings(subject.view.timeouts)
+        self.session.connection().execute(settings)

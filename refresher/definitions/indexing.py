@@ -24,7 +24,6 @@ from refresher.postgres.sessions import (
     Connection,
     connect,
     is_pooled,
-    local_settings,
     milliseconds,
     set_session,
 )
@@ -71,16 +70,8 @@ def _create_in_transaction(
     session: Session, subject: Subject, name: str, index: IndexFacts
 ) -> None:
     connection = session.connection()
-    timeouts = subject.view.timeouts
     with connection.transaction():
-        connection.execute(
-            local_settings(
-                session.settings,
-                statement=timeouts.statement,
-                lock=timeouts.lock,
-                checks_client=session.checks_client,
-            )
-        )
+        connection.execute(session.local_settings(subject.view.timeouts))
         connection.execute(statements.default_tablespace(index.tablespace))
         for statement in statements.standing_index(index, name, subject.view.relation):
             statements.execute_one(connection, statement)

@@ -36,7 +36,7 @@ from refresher.errors import CatalogError
 from refresher.events import RunFinished
 from refresher.names import RelationName
 from refresher.postgres.failures import describe
-from refresher.postgres.sessions import Connection, local_settings, set_local, short_transaction
+from refresher.postgres.sessions import Connection, set_local, short_transaction
 from refresher.store import definition as store
 
 Tell = Callable[[str], None]
@@ -103,17 +103,9 @@ class Carrier:
         """Gather statistics of a view whose contents or indexes are new."""
         self.tell(f"{label}: analyzing it")
         view, session = self._subject(label).view, self.populator.session
-        timeouts = view.timeouts
         connection = session.connection()
         with connection.transaction():
-            connection.execute(
-                local_settings(
-                    session.settings,
-                    statement=timeouts.statement,
-                    lock=timeouts.lock,
-                    checks_client=session.checks_client,
-                )
-            )
+            connection.execute(session.local_settings(view.timeouts))
             connection.execute(statements.analyze(view.relation))
 
     def _subject(self, label: str) -> Subject:

@@ -4,8 +4,20 @@ import contextlib
 from collections.abc import Mapping
 
 import psycopg
+from psycopg import sql
 
-from refresher.postgres.sessions import Connection, Endpoint, connect, detects_disconnects
+from refresher.config.model import Timeouts
+from refresher.postgres.sessions import (
+    Connection,
+    Endpoint,
+    connect,
+    detects_disconnects,
+    local_settings,
+    major,
+)
+
+_WITH_TIMEOUT = 17
+"""The first major with transaction_timeout."""
 
 
 class Session:
@@ -44,6 +56,20 @@ class Session:
     def settings(self) -> Mapping[str, str]:
         """The configured SET LOCAL settings."""
         return self.endpoint.session
+
+    def local_settings(self, timeouts: Timeouts) -> sql.Composed:
+        """The SET LOCAL statements that long work on a view begins with.
+
+        Its own timeouts bound it: one on whole transactions, which PostgreSQL 17 and later may have
+        from the role or the database, would end it in the middle.
+        """
+        whole = {"transaction_timeout": "0"} if major(self.connection()) >= _WITH_TIMEOUT else {}
+        return local_settings(
+            {**self.settings, **whole},
+            statement=timeouts.statement,
+            lock=timeouts.lock,
+            checks_client=self.checks_client,
+        )
 
     def cancel(self) -> None:
         """Ask the server to cancel what the connection is running, from another thread."""

@@ -18,7 +18,7 @@ from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener, RunStarted
 from refresher.postgres import identifiers
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection, local_settings, major
+from refresher.postgres.sessions import Connection, major
 from refresher.refresh import concurrent, full
 from refresher.refresh.choose import Choice
 from refresher.refresh.session import Session
@@ -212,12 +212,7 @@ def begin_statement(session: Session, timeouts: Timeouts, target: Target) -> sql
     """Step 2: one message to the server, in which nothing takes a snapshot."""
     lockable = [source.relation for source in target.sources if source.lockable]
     locks = _LOCK.format(sources=sql.SQL(", ").join(map(identifiers.relation, lockable)))
-    settings = local_settings(
-        session.settings,
-        statement=timeouts.statement,
-        lock=timeouts.lock,
-        checks_client=session.checks_client,
-    )
+    settings = session.local_settings(timeouts)
     return _BEGIN.format(settings=settings, locks=locks if lockable else sql.SQL(""))
 
 

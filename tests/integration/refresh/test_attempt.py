@@ -490,3 +490,16 @@ class TestSettings:
         session.discard()
         assert shown is not None
         assert shown["work_mem"] != "77MB"
+
+
+@pytest.mark.pg(">= 17")
+def test_a_limit_on_whole_transactions_is_not_for_a_refresh(
+    workshop: Workshop, database: Any
+) -> None:
+    view = workshop.view("m", SLOW)
+    workshop.execute(f"ALTER DATABASE {database.name} SET transaction_timeout = '100ms'")
+    workshop.session.discard()
+    run = workshop.refresh(view)
+    assert run.outcome is Outcome.SUCCEEDED
+    assert run.duration_seconds is not None
+    assert run.duration_seconds > 0.1
