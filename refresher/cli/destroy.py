@@ -15,6 +15,7 @@ from refresher.config.faults import suggest
 from refresher.config.model import Config
 from refresher.definitions.destroy import destroy
 from refresher.definitions.facts import read_facts_of
+from refresher.definitions.model import RelationFacts
 from refresher.errors import ConfigError
 from refresher.names import RelationName
 from refresher.postgres.sessions import connect
@@ -59,32 +60,41 @@ def command(
     aliases = list(config.databases) if database is None else [database]
     known, code = in_each_database(aliases, lambda alias: _read_known(config, alias))
     if code:
+        if as_json:
+            render.print_json([])
         return code
     found = _find(config, known, names)
-    if not sure:
-        _ask(found)
+    if not (sure or _is_meant(found)):
+        render.tell("nothing was dropped")
+        return 1
+    return _destroy(config, found, allow_drop, as_json=as_json)
+
+
+def _destroy(
+    config: Config, found: Sequence["_Found"], allow_drop: Collection[str], *, as_json: bool
+) -> int:
+    def act(change: Change) -> None:
+        alias = change.report.database
+        names = [each.name for each in found if each.database == alias]
+        views = config.views_of(alias)
+        for result in destroy(
+            change.session, views, names, allow_drop=allow_drop, tell=change.tell
+        ):
+            change.done(result)
+
     interruption = Interruption()
-    reports = []
     with interruption.caught():
-        for alias in dict.fromkeys(each.database for each in found):
-            here = [each.name for each in found if each.database == alias]
-
-            def act(change: Change, here: Sequence[str] = here) -> None:
-                views = config.views_of(change.report.database)
-                results = destroy(
-                    change.session, views, here, allow_drop=allow_drop, tell=change.tell
-                )
-                for result in results:
-                    change.done(result)
-
-            if not interruption.asked:
-                reports.append(carry_out(config, alias, interruption, act, silent=as_json))
+        reports = [
+            carry_out(config, alias, interruption, act, silent=as_json)
+            for alias in dict.fromkeys(each.database for each in found)
+            if not interruption.asked
+        ]
     if as_json:
         render.print_json([report.as_json() for report in reports])
     if interruption.asked:
-        render.tell("interrupted; `refresher destroy` with the rest goes on from here")
+        render.tell("interrupted; `refresher plan` shows what still stands")
         return INTERRUPTED
-    return max(report.exit_code for report in reports)
+    return max((report.exit_code for report in reports), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +104,17 @@ class _Found:
     database: str
     name: str
     relation: RelationName
-    bytes: int | None
-    """What it takes; None if nothing stands."""
+    standing: RelationFacts | None
     configured: bool
 
     def __str__(self) -> str:
-        stands = "does not stand" if self.bytes is None else render.size(self.bytes)
+        match self.standing:
+            case None:
+                stands = "nothing stands there"
+            case RelationFacts(kind="m", bytes=size):
+                stands = f"a materialized view, {render.size(size)}"
+            case _:
+                stands = "a view"
         again = "; it is configured, so that an apply would create it again"
         return f"{self.database}: {self.relation} ({stands}){again if self.configured else ''}"
 
@@ -116,7 +131,7 @@ def _read_known(config: Config, alias: str) -> dict[str, _Found]:
             database=alias,
             name=name,
             relation=relation,
-            bytes=facts[relation].bytes if relation in facts else None,
+            standing=facts.get(relation),
             configured=name in views,
         )
         for name, relation in relations.items()
@@ -147,16 +162,15 @@ def _find(
     return found
 
 
-def _ask(found: Sequence[_Found]) -> None:
+def _is_meant(found: Sequence[_Found]) -> bool:
     """Let somebody decide.
 
     Raises:
         UsageError: nobody can be asked.
-        Abort: the answer is no.
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         message = "destroy drops views, and there is nobody to ask here; say --yes if you mean it"
         raise click.UsageError(message)
     for each in found:
         render.tell(str(each))
-    click.confirm(f"Drop {'it' if len(found) == 1 else 'them'}?", abort=True, err=True)
+    return click.confirm(f"Drop {'it' if len(found) == 1 else 'them'}?", err=True)

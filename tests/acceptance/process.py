@@ -51,6 +51,7 @@ class RefresherProcess:
         *arguments: str,
         cwd: Path,
         env: Mapping[str, str],
+        stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
     ) -> None:
@@ -65,7 +66,7 @@ class RefresherProcess:
             [sys.executable, "-W", "error", "-m", "refresher", *arguments],
             cwd=cwd,
             env={**clean_environment(), **env},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             encoding="utf-8",

@@ -36,6 +36,10 @@ class Terminal:
         self._reader.join()
         os.close(self._ours)
 
+    def type(self, text: str) -> None:
+        """Type what whoever sits there would."""
+        os.write(self._ours, text.encode())
+
     @property
     def written(self) -> str:
         """All that was written, control sequences included."""

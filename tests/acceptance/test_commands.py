@@ -2,11 +2,9 @@
 
 import contextlib
 import os
-import pty
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 
 from refresher.postgres.sessions import Connection
 from tests.acceptance.process import PATIENCE, clean_environment
+from tests.acceptance.terminal import Terminal
 from tests.conftest import Database
 from tests.project import Project, gate_shut, gated, materialized, open_gate, refreshing
 from tests.waiting import wait_until
@@ -29,35 +28,10 @@ def keeper(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-class Terminal:
-    """A terminal somebody looks at: everything written to it is kept."""
-
-    def __init__(self) -> None:
-        self._ours, self.theirs = pty.openpty()
-        self._shown = bytearray()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def shown(self) -> str:
-        return bytes(self._shown).decode(errors="replace")
-
-    def close(self) -> None:
-        os.close(self.theirs)
-        self._reader.join(5.0)
-        os.close(self._ours)
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError):  # Linux says so when the last writer is gone
-            while piece := os.read(self._ours, 4096):
-                self._shown += piece
-
-
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
-    opened = Terminal()
-    yield opened
-    opened.close()
+    with Terminal(columns=100) as opened:
+        yield opened
 
 
 @contextlib.contextmanager
@@ -159,8 +133,8 @@ def test_a_refresh_that_is_waited_for_shows_how_long_it_usually_takes(
         gate_shut(keeper),
         project.start("run-now", "slow", stderr=terminal.theirs) as command,
     ):
-        wait_until(lambda: "of usually" in terminal.shown, PATIENCE, what="progress")
-        assert "slow: refreshing" in terminal.shown
+        wait_until(lambda: "of usually" in terminal.written, PATIENCE, what="progress")
+        assert "slow: refreshing" in terminal.written
         open_gate(keeper)
         ended = command.finished()
     assert ended.code == 0
@@ -182,9 +156,28 @@ def test_apply_shows_its_steps_on_a_terminal(
 ) -> None:
     project.configure({"slow": gated()})
     with gate_shut(keeper), project.start("apply", stderr=terminal.theirs) as command:
-        wait_until(lambda: "slow: filling it" in terminal.shown, PATIENCE, what="the step")
+        wait_until(lambda: "slow: filling it" in terminal.written, PATIENCE, what="the step")
         open_gate(keeper)
         assert command.finished().code == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "shown"), [("y", 0, "1 drop numbers"), ("n", 1, "nothing was dropped")]
+)
+def test_destroy_asks_whoever_sits_there(
+    project: Project, terminal: Terminal, answer: str, code: int, shown: str
+) -> None:
+    project.configure({"numbers": NUMBERS})
+    project.apply()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal.theirs)
+    with project.start("destroy", "numbers", **streams) as command:
+        wait_until(lambda: "Drop it? [y/N]" in terminal.written, PATIENCE, what="the question")
+        assert "crm: public.numbers (a materialized view, " in terminal.written
+        terminal.type(f"{answer}\n")
+        assert command.finished().code == code
+    wait_until(lambda: shown in terminal.written, PATIENCE, what="the end")
+    missing = project.run("plan").stdout.startswith("1. create numbers")
+    assert missing == (answer == "y")
 
 
 def test_a_narrow_terminal_cuts_nothing(project: Project, terminal: Terminal) -> None:
@@ -194,8 +187,8 @@ def test_a_narrow_terminal_cuts_nothing(project: Project, terminal: Terminal) ->
     project.environment["COLUMNS"] = "50"
     with project.start("status", stdout=terminal.theirs) as command:
         assert command.wait() == 0
-    wait_until(lambda: "notes" in terminal.shown, what="the last line")
-    assert terminal.shown.splitlines()[:2] == [f"view       {name}", "state      fresh"]
+    wait_until(lambda: "notes" in terminal.written, what="the last line")
+    assert terminal.written.splitlines()[:2] == [f"view       {name}", "state      fresh"]
 
 
 def test_a_reader_that_goes_away_ends_no_refresh(project: Project) -> None:

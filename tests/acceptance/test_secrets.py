@@ -40,6 +40,8 @@ def test_the_password_is_nowhere(guarded: Project, database: Database) -> None:
     told = []
     for arguments in (
         ["validate", "--database"],
+        ["plan"],
+        ["plan", "--json"],
         ["apply", "--json"],
         ["run-now", "--all"],
         ["run-now", "--all", "--json"],
@@ -65,6 +67,8 @@ def test_the_password_is_nowhere(guarded: Project, database: Database) -> None:
             told += [str(row) for row in keeper.execute(f"SELECT * FROM refresher.{table}")]
         assert daemon.stop() == 0
         told += [daemon.stdout, daemon.stderr]
+    destroyed = guarded.run("destroy", "slow", "--yes", "--json")
+    told += [destroyed.stdout, destroyed.stderr]
     assert sum(map(len, told)) > 10_000
     assert [text for text in told if "hunter2" in text] == []
 
@@ -83,7 +87,12 @@ def test_a_token_and_a_wrong_password_are_not_told_either(guarded: Project) -> N
         assert "a bearer token is needed" in told[-2]
         assert daemon.stop() == 0
         told += [daemon.stdout, daemon.stderr]
-    for arguments in (["status"], ["apply", "--json"], ["validate", "--database", "--json"]):
+    for arguments in (
+        ["status"],
+        ["plan"],
+        ["apply", "--json"],
+        ["validate", "--database", "--json"],
+    ):
         ended = guarded.run(*arguments)
         assert ended.code == 3
         told += [ended.stdout, ended.stderr]

@@ -136,7 +136,9 @@ def test_an_unknown_command_is_answered_with_the_nearest(
     "arguments",
     [
         ["validate"],
+        ["plan"],
         ["apply"],
+        ["destroy", "v"],
         ["run"],
         ["run-now", "--all"],
         ["status"],

@@ -136,6 +136,7 @@ def test_a_valid_configuration_as_json(
     "arguments",
     [
         ("status", "relation_size"),
+        ("plan", "relation_size"),
         ("apply", "relation_size"),
         ("run-now", "relation_size"),
         ("history", "relation_size"),
@@ -172,7 +173,11 @@ def test_an_unknown_view_is_answered_with_the_nearest(
     [
         ("validate", "--database"),
         ("validate", "--database", "--json"),
+        ("plan",),
+        ("plan", "--json"),
         ("apply",),
+        ("apply", "--json"),
+        ("destroy", "relation_sizes", "--yes", "--json"),
         ("run-now", "--all"),
         ("status",),
         ("status", "--json"),
