@@ -125,7 +125,13 @@ def _uniqueness(view: Adoptable, schedule: Value, notes: list[str]) -> dict[str,
 
 
 def _indexes(view: Adoptable) -> list[Value]:
-    return [_index(view, index) for index in view.indexes if index.name != view.key_index]
+    return [_index(view, index) for index in view.indexes if not _is_made_by_key(view, index)]
+
+
+def _is_made_by_key(view: Adoptable, index: StandingIndex) -> bool:
+    """Whether `key` says it all: one of another name is what the key needs, and keeps its name."""
+    usual = fitted_name(view.relation.name, *(index.columns or ()), suffix="key")
+    return index.name == view.key_index == usual
 
 
 def _index(view: Adoptable, index: StandingIndex) -> dict[str, Value]:

@@ -34,7 +34,7 @@ class Adoptable:
     facts: RelationFacts
     indexes: tuple[StandingIndex, ...] = ()
     key_index: str | None = None
-    """The index that `key` would make, if it stands and its columns hold no nulls."""
+    """An index that is what `key` would make, if one stands and its columns hold no nulls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,15 +73,17 @@ def _read_indexes(
 def _key_index(
     connection: Connection, relation: RelationName, indexes: Iterable[StandingIndex]
 ) -> str | None:
-    """The index that `key` would make: any other has to keep its own name, or there were two."""
+    """An index that is what `key` would make, one of the name `key` gives it before others."""
+    found: list[tuple[bool, str]] = []
     for index in indexes:
         if not index.identifies or index.columns is None or index.facts.tablespace is not None:
             continue
-        usual = fitted_name(relation.name, *index.columns, suffix="key")
-        same = index.name == usual and index.facts.body == index.plain and not index.include
+        same = index.facts.body == index.plain and not index.include
         if same and not _has_nulls(connection, relation, index.columns):
-            return index.name
-    return None
+            found.append(
+                (index.name != fitted_name(relation.name, *index.columns, suffix="key"), index.name)
+            )
+    return min(found)[1] if found else None
 
 
 def _has_nulls(connection: Connection, relation: RelationName, columns: tuple[str, ...]) -> bool:

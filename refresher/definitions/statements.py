@@ -1,6 +1,7 @@
 """The statements that make a view what its definition says; identifiers only through psycopg."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import psycopg
 from psycopg import sql
@@ -74,10 +75,11 @@ def _settings(options: Mapping[str, str]) -> list[sql.Composed]:
 
 
 def wanted_indexes(view: View) -> dict[str, Index]:
-    """The indexes a view must have, by name: its key's first."""
+    """The indexes a view must have, by name: its key's first, unless one of the others is it."""
     wanted = {}
-    if view.key:
-        key = Index(columns=view.key, unique=True)
+    key = Index(columns=view.key, unique=True)
+    others = [replace(index, name=None, include=(), statistics={}) for index in view.indexes]
+    if view.key and key not in others:
         wanted[fitted_name(view.relation.name, *view.key, suffix="key")] = key
     for index in view.indexes:
         parts = index.columns or ("expression",)

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from refresher.config.load import load_config
 from refresher.config.model import Config
+from refresher.definitions.statements import wanted_indexes
 from refresher.postgres.sessions import Connection
 from tests.conftest import Database
 from tests.integration.cli.conftest import Commands
@@ -157,15 +158,16 @@ def test_it_is_said_in_the_plainest_words(commands: Commands, standing: Connecti
     assert odd["several"].unique
 
 
-def test_a_key_is_one_that_would_make_the_same_index(
+def test_a_key_is_told_from_an_index_that_may_have_another_name(
     commands: Commands, standing: Connection
 ) -> None:
     del standing
     document = imported(commands)
     views = config(commands).views
     assert views["public_never"].key == ("id",)
-    assert views["totals"].key == ()
+    assert views["totals"].key == ("place", "customer")
     assert [index.name for index in views["totals"].indexes] == ["totals_place"]
+    assert list(wanted_indexes(views["totals"])) == ["totals_place"]
     assert views["nulls"].key == ()
     assert [index.unique for index in views["nulls"].indexes] == [True]
     assert "give it a key" in notes_of(document, "Never")

@@ -48,6 +48,21 @@ def test_indexes_are_the_keys_and_then_the_others_by_name() -> None:
     assert wanted["v_id_day_key"] == Index(columns=("id", "day"), unique=True)
 
 
+@pytest.mark.parametrize(
+    ("other", "names"),
+    [
+        (Index(columns=("id",), unique=True, name="mine"), ["mine"]),
+        (Index(columns=("id",), unique=True, include=("name",), name="mine"), ["mine"]),
+        (Index(columns=("id",), name="mine"), ["v_id_key", "mine"]),
+        (Index(columns=("id",), unique=True, where="true", name="mine"), ["v_id_key", "mine"]),
+        (Index(columns=("id", "day"), unique=True, name="mine"), ["v_id_key", "mine"]),
+        (Index(definition="USING btree (id)", unique=True), ["v_id_key", "v_expression_idx"]),
+    ],
+)
+def test_a_key_needs_no_second_index(other: Index, names: list[str]) -> None:
+    assert list(statements.wanted_indexes(view(key=("id",), indexes=(other,)))) == names
+
+
 def test_a_name_made_of_long_ones_fits_and_is_still_one_of_its_own() -> None:
     long = "x" * NAME_BYTES
     indexes = tuple(Index(columns=(f"{long[:-1]}{number}",)) for number in range(3))
