@@ -9,6 +9,7 @@ query reads.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from refresher.config.lexer import SqlError, Token, scan
 from refresher.definitions.clauses import identifier, in_from_lists, is_alias
@@ -72,6 +73,17 @@ def mentions(text: str) -> frozenset[str]:
         return frozenset()
 
 
+class _Mode(Enum):
+    """What a twin goes by in a query."""
+
+    OWN = 1
+    """By its own name: so do columns that are qualified with schema and relation."""
+    ALIAS = 2
+    """By the relation's name, as do all columns."""
+    NONE = 3
+    """It can't be told which columns are whose: the query reads what stands."""
+
+
 class _Names:
     """The qualified names of a query that mean a relation."""
 
@@ -79,11 +91,7 @@ class _Names:
         self._tokens = tokens
         self._twins = twins
         self._listed = in_from_lists(tokens)
-        self._columns = {
-            relation
-            for index in range(len(tokens))
-            if self._text(index + 3) == "." and (relation := self._relation(index))
-        }
+        self._modes: dict[RelationName, _Mode] = {}
 
     def replacement(self, index: int) -> str | None:
         """What is to stand here in place of three tokens, if anything.
@@ -94,14 +102,16 @@ class _Names:
         twin = self._twins.get(relation) if relation else None
         if relation is None or twin is None or self._text(index + 3) == "(":
             return None
+        mode = _Mode.OWN if twin.visible else self._mode(relation)
+        if mode is _Mode.NONE:
+            return None
         written = self._tokens[index + 2].text
         known = f"pg_temp.{written if twin.visible else quoted(twin.name)}"
         if self._text(index + 3) == ".":
-            return known if twin.visible or self._is_shared(relation) else written
+            return known if mode is _Mode.OWN else written
         if not self._listed[index]:
             return known if self._is_type(index) else None
-        plain = twin.visible or self._has_alias(index + 3)
-        plain = plain or (relation in self._columns and self._is_shared(relation))
+        plain = mode is _Mode.OWN or self._has_alias(index + 3)
         return known if plain else f"{known} AS {written}"
 
     def _relation(self, index: int) -> RelationName | None:
@@ -127,9 +137,21 @@ class _Names:
         following = self._tokens[index]
         return following.is_word("as") or (self._listed[index] and is_alias(following))
 
-    def _is_shared(self, relation: RelationName) -> bool:
-        """Whether something else in the query goes by the relation's name, too."""
-        return any(
-            listed and identifier(token) == relation.name and self._relation(index - 2) != relation
-            for index, (token, listed) in enumerate(zip(self._tokens, self._listed, strict=True))
+    def _mode(self, relation: RelationName) -> _Mode:
+        """How a twin of another name can be read so that no name comes to mean something else."""
+        if relation not in self._modes:
+            self._modes[relation] = self._find_mode(relation)
+        return self._modes[relation]
+
+    def _find_mode(self, relation: RelationName) -> _Mode:
+        named = [
+            index for index, token in enumerate(self._tokens) if identifier(token) == relation.name
+        ]
+        if not any(self._listed[at] and self._relation(at - 2) != relation for at in named):
+            return _Mode.ALIAS
+        if not any(not self._listed[at] and self._text(at - 1) != "." for at in named):
+            return _Mode.OWN
+        whole = any(
+            self._relation(at - 2) == relation and self._text(at + 1) == "." for at in named
         )
+        return _Mode.NONE if whole else _Mode.ALIAS
