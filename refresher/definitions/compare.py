@@ -125,7 +125,7 @@ def _columns_message(desired: RelationFacts, standing: RelationFacts) -> str:
     parts = [f"lacks column {name}" for name in wanted if name not in stand]
     parts += [f"has column {name} too" for name in stand if name not in wanted]
     parts += [
-        f"column {name} is {stand[name]}, not {wanted[name]}"
+        f"has column {name} as {stand[name]}, not {wanted[name]}"
         for name in wanted
         if name in stand and stand[name] != wanted[name]
     ]

@@ -56,7 +56,7 @@ def test_how_a_definition_differs_is_told(workbench: Workbench) -> None:
         "other_filter": "the query that stands is another one",
         "fewer_columns": "what stands lacks column name",
         "more_columns": "what stands has column born too",
-        "other_type": "what stands column id is bigint, not integer",
+        "other_type": "what stands has column id as bigint, not integer",
         "other_order": "what stands has its columns in another order",
     }
     assert {drift.aspect for drift in plan.drift} == {Aspect.DEFINITION}
