@@ -95,7 +95,11 @@ class Building:
         assert subject.template is not None  # noqa: S101 - what is built has a query
         query = subject.template.query(self.name)
         kind = desired.kind
+        standing = subject.standing
         with short_transaction(connection):
+            if standing is not None and standing.access_method is not None:
+                connection.execute(statements.default_tablespace(standing.tablespace))
+                connection.execute(statements.default_access_method(standing.access_method))
             create = statements.create(kind, relation, query, desired.options)
             statements.execute_one(connection, create)
             connection.execute(

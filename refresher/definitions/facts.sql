@@ -91,7 +91,10 @@ SELECT
     ) AS grants,
     pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
     c.relispopulated AS populated,
-    coalesce(c.reloptions, '{}') AS options,
+    coalesce(c.reloptions, '{}')
+        || ARRAY(SELECT 'toast.' || o.option FROM unnest(tc.reloptions) AS o (option)) AS options,
+    ts.spcname::text AS tablespace,
+    am.amname::text AS access_method,
     nullif(c.reltuples, -1)::bigint AS rows,
     CASE
         WHEN c.relkind IN ('r', 'm', 'p') THEN pg_catalog.pg_total_relation_size(c.oid) ELSE 0
@@ -99,6 +102,9 @@ SELECT
 FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS wanted (schema, name)
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = wanted.schema
 JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
+LEFT JOIN pg_catalog.pg_class AS tc ON tc.oid = c.reltoastrelid
+LEFT JOIN pg_catalog.pg_tablespace AS ts ON ts.oid = c.reltablespace
+LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam
 
 -- name: spell_out
 -- description: Until the transaction ends, have PostgreSQL write schemas before names.

@@ -42,6 +42,10 @@ class RelationFacts:
     populated: bool
     options: Mapping[str, str] = field(default_factory=dict)
     """`pg_class.reloptions`: storage parameters, or security_barrier and the like."""
+    tablespace: str | None = None
+    """None is the database's default."""
+    access_method: str | None = None
+    """How contents are stored: `heap`, or what an extension brings; None without contents."""
     rows: int | None = None
     """The planner's estimate; None where it has none."""
     bytes: int = 0

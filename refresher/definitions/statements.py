@@ -158,6 +158,11 @@ def default_tablespace(tablespace: str | None) -> sql.Composed:
     return set_local("default_tablespace", tablespace or "")
 
 
+def default_access_method(name: str) -> sql.Composed:
+    """Until the transaction ends, create what names no access method with this one."""
+    return set_local("default_table_access_method", name)
+
+
 def drop_index(index: RelationName) -> sql.Composed:
     """Drop an index without blocking anybody who reads its relation."""
     return sql.SQL("DROP INDEX CONCURRENTLY {}").format(identifiers.relation(index))
@@ -173,11 +178,6 @@ def rename_index(index: RelationName, name: str) -> sql.Composed:
 def drop(kind: str, relation: RelationName) -> sql.Composed:
     """Drop a view on which nothing depends; never with CASCADE."""
     return sql.SQL("DROP {} {}").format(KINDS[kind], identifiers.relation(relation))
-
-
-def drop_object(identity: str) -> sql.Composed:
-    """Drop something PostgreSQL has named itself, with its type: `pg_identify_object`."""
-    return sql.SQL("DROP {}").format(users(identity))
 
 
 def rename(kind: str, relation: RelationName, name: str) -> sql.Composed:

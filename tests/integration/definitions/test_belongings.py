@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.integration.definitions.conftest import PLAIN, Workbench
 
 # As PostgreSQL prints it, by the name of what it belongs to, if that is a column.
@@ -124,6 +126,42 @@ def test_statistics_storage_and_comments_of_a_materialized_view_go_along(
     for name in ("column gone", "statistics of_gone", "index of_gone_too"):
         del before[name]
     assert belongings(workbench, "v") == before
+
+
+@pytest.mark.pg(">= 15")
+def test_where_and_how_contents_are_stored_goes_along(workbench: Workbench) -> None:
+    place = f"place_{workbench.database.name}"
+    workbench.execute("SET allow_in_place_tablespaces = on")
+    workbench.execute(f"CREATE TABLESPACE {place} LOCATION ''")
+    workbench.execute("CREATE TABLE t AS SELECT 1 AS id, 'x'::text AS name")
+    workbench.define(
+        "v",
+        "SELECT id, name FROM t",
+        key=("id",),
+        options={"fillfactor": "70", "toast.autovacuum_enabled": "false"},
+    )
+    workbench.apply_well()
+    workbench.execute(
+        "CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler;"
+        f"ALTER MATERIALIZED VIEW v SET TABLESPACE {place};"
+        f"ALTER INDEX v_id_key SET TABLESPACE {place};"
+        "ALTER MATERIALIZED VIEW v SET ACCESS METHOD other"
+    )
+    assert workbench.kinds() == [("index", "v")]  # the configuration wants it where others are
+    workbench.redefine("v", query="SELECT id, name FROM t WHERE id > 0")
+
+    assert workbench.apply_well() == [("swap", "v")]
+
+    assert workbench.execute(
+        "SELECT s.spcname, a.amname, c.reloptions, o.reloptions AS toast"
+        " FROM pg_class AS c JOIN pg_tablespace AS s ON s.oid = c.reltablespace"
+        " JOIN pg_am AS a ON a.oid = c.relam JOIN pg_class AS o ON o.oid = c.reltoastrelid"
+        " WHERE c.oid = 'v'::regclass"
+    ) == [(place, "other", ["fillfactor=70"], ["autovacuum_enabled=false"])]
+    workbench.redefine("v", options={})
+    assert workbench.apply_well() == [("alter", "v")]
+    workbench.execute("DROP MATERIALIZED VIEW v")
+    workbench.execute(f"DROP TABLESPACE {place}")
 
 
 def test_options_of_a_view_that_is_repointed_stay(workbench: Workbench) -> None:
