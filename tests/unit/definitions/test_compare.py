@@ -83,7 +83,7 @@ def test_options_are_complete_where_they_are_given(
     [
         ((("id", "integer"),), "lacks column name"),
         ((*FACTS.columns, ("x", "text")), "has column x too"),
-        ((("id", "bigint"), ("name", "text")), "column id is bigint, not integer"),
+        ((("id", "bigint"), ("name", "text")), "has column id as bigint, not integer"),
         (FACTS.columns[::-1], "has its columns in another order"),
         ((("ID", "integer"), ("name", "text")), "lacks column id, has column ID too"),
     ],
