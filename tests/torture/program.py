@@ -1,9 +1,10 @@
 """refresher, as the harness uses it: through its commands, and nothing else."""
 
 import random
+import statistics
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from refresher.postgres.sessions import Connection
@@ -48,8 +49,8 @@ class Refresher:
     project: Project
     observer: Connection
     """Sees when a command is connected to the database."""
-    typical: float = 0.5
-    """Seconds of work of the last apply that was not killed."""
+    worked: list[float] = field(default_factory=list)
+    """Seconds of work of each apply that was not killed."""
 
     def write(self, chain: Chain) -> None:
         # So that an index that is not defined any more goes, too.
@@ -65,12 +66,13 @@ class Refresher:
     def apply(self) -> Ended:
         with self.project.start("apply", "--json") as process:
             ended = self._watch(process, killed_after=None)
-        self.typical = ended.worked
+        self.worked.append(ended.worked)
         return ended
 
     def apply_and_kill(self, chance: random.Random) -> Ended:
+        killed_after = chance.random() * statistics.median(self.worked)
         with self.project.start("apply", "--json") as process:
-            return self._watch(process, killed_after=chance.random() * self.typical)
+            return self._watch(process, killed_after=killed_after)
 
     def refresh(self) -> int:
         return self.project.run("run-now", "--all", deadline=_DEADLINE).code
