@@ -51,8 +51,12 @@ class Dependent:
     type: str
     identity: str
     """As `pg_identify_object` spells it."""
+    columns: Collection[str]
+    """Those of the view that it uses."""
     part_of: int | None
-    """The OID of the relation it belongs to, if it is a rule."""
+    """The OID of the relation it belongs to, if it is a rule or a column."""
+    drop: str
+    """The statement that drops it: with its whole view, if it is a column of one."""
     statement: str | None
     """What makes it depend on what has the view's name then; None if nothing can."""
 
@@ -61,9 +65,21 @@ class Dependent:
         """What people call it."""
         return f"{self.type} {self.identity}"
 
+    def problem(self, label: str, columns: Collection[str] | None) -> str | None:
+        """Why it can't depend on what comes in the place of a view; None if it can.
+
+        Args:
+            label: the view.
+            columns: those of what comes; None if nothing does.
+        """
+        if columns is None or self.statement is None:
+            return f"depends on {label}, and can't be re-pointed"
+        gone = [column for column in self.columns if column not in columns]
+        return f"uses {', '.join(gone)} of {label}, which would be gone" if gone else None
+
 
 def read_dependents(connection: Connection, oids: Collection[int]) -> list[Dependent]:
-    """What depends on views without being one, or a part of one."""
+    """What depends on views without being one; rules and columns of views included."""
     with connection.transaction(force_rollback=True):
         connection.execute(_QUERIES["spell_out"])
         rows = connection.execute(_QUERIES["objects"], {"oids": list(oids)}).fetchall()
@@ -77,6 +93,7 @@ def read_own(
     indexes: Collection[str],
     *,
     column_grants: bool,
+    dropped: Collection[str],
 ) -> list[str]:
     """What a relation has of its own, as the statements that give it to another of its name.
 
@@ -86,12 +103,14 @@ def read_own(
         columns: those the other one has: what belongs to further ones is left out.
         indexes: those the other one has.
         column_grants: whether privileges on single columns are wanted, too.
+        dropped: rules that are not wanted, by the names of dependents.
     """
     parameters = {
         "oid": oid,
         "columns": list(columns),
         "indexes": list(indexes),
         "column_grants": column_grants,
+        "dropped": list(dropped),
     }
     with connection.transaction(force_rollback=True):
         connection.execute(_QUERIES["spell_out"])

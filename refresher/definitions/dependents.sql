@@ -32,16 +32,16 @@ WHERE r.ev_type = '1' AND r.ev_class = ANY (%(oids)s) AND d.refobjid = ANY (%(oi
 GROUP BY r.ev_class, d.refobjid
 
 -- name: objects
--- description: What else depends on some relations or their row types, but is not part of them.
--- Of these, functions with a body in SQL, rules of other relations and policies can be created again
--- in place once the relation's name means another one; everything else can't.
+-- description: What else depends on some relations or their row types, rules of their own included.
+-- Of these, functions with a body in SQL, rules, policies and defaults of columns can be created
+-- again in place once the relation's name means another one; everything else can't.
 WITH relations AS (
     SELECT c.oid, c.reltype, t.typarray
     FROM pg_catalog.pg_class AS c
     LEFT JOIN pg_catalog.pg_type AS t ON t.oid = c.reltype
     WHERE c.oid = ANY (%(oids)s)
 ), dependencies AS (
-    SELECT r.oid AS relation, d.classid, d.objid, d.objsubid, d.refclassid, d.deptype
+    SELECT r.oid AS relation, d.classid, d.objid, d.objsubid, d.refclassid, d.deptype, a.attname
     FROM relations AS r
     JOIN pg_catalog.pg_depend AS d
         ON (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = r.oid)
@@ -49,6 +49,9 @@ WITH relations AS (
             d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
             AND d.refobjid IN (r.reltype, r.typarray)
         )
+    LEFT JOIN pg_catalog.pg_attribute AS a
+        ON a.attrelid = r.oid AND a.attnum = d.refobjsubid
+        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
     WHERE d.deptype IN ('n', 'a')
 ), objects AS (
     SELECT
@@ -56,12 +59,13 @@ WITH relations AS (
         d.classid,
         d.objid,
         d.objsubid,
-        bool_or(d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass) AS by_type
+        bool_or(d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass) AS by_type,
+        coalesce(array_agg(DISTINCT d.attname::text) FILTER (WHERE d.attname IS NOT NULL), '{}')
+            AS columns
     FROM dependencies AS d
     LEFT JOIN pg_catalog.pg_rewrite AS rule
         ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND rule.oid = d.objid
     WHERE NOT coalesce(rule.rulename = '_RETURN', false)
-        AND coalesce(rule.ev_class, 0) <> d.relation
         AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'a')
         AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_index AS i
@@ -89,9 +93,28 @@ SELECT
     o.relation,
     i.type,
     i.identity,
-    r.ev_class AS part_of,
+    o.columns,
+    coalesce(r.ev_class, oc.oid) AS part_of,
+    CASE
+        WHEN oc.relkind = 'c' THEN format('ALTER TYPE %%s DROP ATTRIBUTE %%I', oc.oid::regclass, oa.attname)
+        WHEN oc.relkind = 'v' THEN format('DROP VIEW %%s', oc.oid::regclass)
+        WHEN oc.relkind = 'm' THEN format('DROP MATERIALIZED VIEW %%s', oc.oid::regclass)
+        WHEN oc.oid IS NOT NULL
+        THEN format('ALTER TABLE %%s DROP COLUMN %%I', oc.oid::regclass, oa.attname)
+        WHEN e.oid IS NOT NULL THEN format(
+            'ALTER TABLE %%s ALTER COLUMN %%I DROP %%s',
+            e.adrelid::regclass,
+            ea.attname,
+            CASE ea.attgenerated WHEN '' THEN 'DEFAULT' ELSE 'EXPRESSION' END
+        )
+        ELSE format('DROP %%s %%s', i.type, i.identity)
+    END AS drop,
     CASE
         WHEN o.by_type THEN NULL
+        WHEN ea.attgenerated = '' THEN format(
+            'ALTER TABLE %%s ALTER COLUMN %%I SET DEFAULT %%s',
+            e.adrelid::regclass, ea.attname, pg_catalog.pg_get_expr(e.adbin, e.adrelid)
+        )
         WHEN f.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_functiondef(f.oid)
         WHEN r.oid IS NOT NULL THEN
             'CREATE OR REPLACE' || substr(pg_catalog.pg_get_ruledef(r.oid), length('CREATE '))
@@ -111,6 +134,15 @@ LEFT JOIN pg_catalog.pg_rewrite AS r
     ON o.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = o.objid
 LEFT JOIN pg_catalog.pg_policy AS p
     ON o.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND p.oid = o.objid
+LEFT JOIN (
+    pg_catalog.pg_attrdef AS e
+    JOIN pg_catalog.pg_attribute AS ea ON ea.attrelid = e.adrelid AND ea.attnum = e.adnum
+) ON o.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND e.oid = o.objid
+LEFT JOIN (
+    pg_catalog.pg_class AS oc
+    JOIN pg_catalog.pg_attribute AS oa ON oa.attrelid = oc.oid
+) ON o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    AND oc.oid = o.objid AND oa.attnum = o.objsubid AND o.objsubid > 0
 ORDER BY i.type, i.identity
 
 -- name: own
@@ -161,14 +193,20 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT 4, 0, pg_catalog.pg_get_ruledef(r.oid), NULL
     FROM pg_catalog.pg_rewrite AS r
+    CROSS JOIN LATERAL
+        pg_catalog.pg_identify_object('pg_catalog.pg_rewrite'::pg_catalog.regclass, r.oid, 0) AS i
     WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'
+        AND i.type || ' ' || i.identity <> ALL (%(dropped)s)
     UNION ALL
     SELECT 6, 0, format(
         'COMMENT ON RULE %%I ON %%s IS %%L',
         r.rulename, t.name, pg_catalog.obj_description(r.oid, 'pg_rewrite')
     ), NULL
     FROM pg_catalog.pg_rewrite AS r
+    CROSS JOIN LATERAL
+        pg_catalog.pg_identify_object('pg_catalog.pg_rewrite'::pg_catalog.regclass, r.oid, 0) AS i
     WHERE r.ev_class = c.oid AND pg_catalog.obj_description(r.oid, 'pg_rewrite') IS NOT NULL
+        AND i.type || ' ' || i.identity <> ALL (%(dropped)s)
     UNION ALL
     SELECT 7, 0, pg_catalog.pg_get_triggerdef(g.oid), NULL
     FROM pg_catalog.pg_trigger AS g

@@ -100,7 +100,7 @@ def _drops(
     connection: Connection,
     standing: Mapping[RelationName, RelationFacts],
     allow_drop: Collection[str],
-) -> list[sql.Composed]:
+) -> list[sql.SQL | sql.Composed]:
     """The statements that drop these and what may go with them; readers first.
 
     Raises:
@@ -110,7 +110,11 @@ def _drops(
     found = {each.view.relation: each.standing for each in readers if each.standing is not None}
     everything = {**standing, **found}
     oids = {facts.oid: str(relation) for relation, facts in everything.items()}
-    objects = [each.name for each in read_dependents(connection, oids)]
+    objects = {
+        each.name: statements.users(each.drop)
+        for each in read_dependents(connection, oids)
+        if each.part_of not in oids
+    }
     stuck = [name for name in (*map(str, found), *objects) if name not in allow_drop]
     if stuck:
         flags = " ".join(f"--allow-drop {name!r}" for name in stuck)
@@ -119,7 +123,7 @@ def _drops(
     order = Graph(read_reads(connection, oids), frozenset()).order()
     relations = {str(relation): relation for relation in everything}
     return [
-        *(statements.drop_object(name) for name in dict.fromkeys(objects)),
+        *objects.values(),
         *(
             statements.drop(everything[relations[label]].kind, relations[label])
             for label in reversed(order)

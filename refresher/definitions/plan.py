@@ -41,6 +41,8 @@ class Obstacle:
     name: str
     """As `--allow-drop` takes it."""
     problem: str
+    part_of: str | None = None
+    """The view whose column it is: built anew, that depends on what comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +163,9 @@ class _Planner:
             views=(*beside, *self._ordered(exchange.repointed)),
             beside=beside,
             repointed=self._ordered(exchange.repointed),
-            dropped=tuple(sorted(exchange.broken | self._dropped(exchange.beside))),
+            dropped=tuple(
+                sorted(exchange.broken | self._dropped(exchange.beside | exchange.broken))
+            ),
             why=tuple(reason for label in beside for reason in self._why_beside(label, beside)),
             diffs=tuple(
                 diff
@@ -290,7 +294,10 @@ class _Planner:
                         f" change it first, or let it go with --allow-drop {label!r}"
                     )
             for obstacle in self._facts.obstacles:
-                if obstacle.view in exchange.beside and obstacle.name not in self._allowed:
+                going = exchange.beside | exchange.broken
+                if obstacle.part_of in going or obstacle.name in self._allowed:
+                    continue
+                if obstacle.view in going:
                     yield (
                         f"{obstacle.name} {obstacle.problem}; change it first, or let it go with"
                         f" --allow-drop {obstacle.name!r}"

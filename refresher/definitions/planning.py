@@ -140,15 +140,20 @@ def _read_obstacles(connection: Connection, subjects: Mapping[str, Subject]) -> 
         for label, subject in subjects.items()
         if subject.standing and subject.standing.is_view
     }
-    return [
-        Obstacle(
-            view=labels[dependent.relation],
-            name=dependent.name,
-            problem=f"depends on {labels[dependent.relation]}, and can't be re-pointed",
-        )
-        for dependent in read_dependents(connection, labels)
-        if dependent.statement is None
-    ]
+    columns = {
+        label: {name for name, _ in subject.desired.columns} if subject.desired else None
+        for label, subject in subjects.items()
+    }
+    found = []
+    for dependent in read_dependents(connection, labels):
+        label = labels[dependent.relation]
+        problem = dependent.problem(label, columns[label])
+        if problem is not None:
+            part_of = None if dependent.statement else labels.get(dependent.part_of or 0)
+            found.append(
+                Obstacle(view=label, name=dependent.name, part_of=part_of, problem=problem)
+            )
+    return found
 
 
 def _read_broken(

@@ -155,7 +155,7 @@ class Exchanging:
     def _exchange(self) -> list[Run]:
         standing = self._standing()
         going = {label: standing[label] for label in standing if label in self.step.beside}
-        dependents = self._read_dependents(going)
+        dependents = self._read_dependents(standing)
         own = [
             statement
             for label in self.step.beside
@@ -181,43 +181,54 @@ class Exchanging:
         for label in self.step.beside:
             yield self.building.built[label], label
 
-    def _read_dependents(self, going: Mapping[str, RelationFacts]) -> list[Dependent]:
-        oids = [facts.oid for facts in going.values()]
+    def _read_dependents(self, standing: Mapping[str, RelationFacts]) -> list[Dependent]:
+        labels = {
+            facts.oid: label
+            for label, facts in standing.items()
+            if label in self.step.beside or label in self.step.dropped
+        }
+        found = read_dependents(self.connection, labels)
         # What belongs to a relation that goes is made again with the relation.
-        found = [
-            each for each in read_dependents(self.connection, oids) if each.part_of not in oids
-        ]
+        others = [each for each in found if each.part_of not in labels]
         stuck = [
             each.name
             for each in found
-            if each.statement is None and each.name not in self.step.dropped
+            if (each in others or each.statement is not None)
+            and each.name not in self.step.dropped
+            and each.problem(labels[each.relation], self._columns(labels[each.relation]))
         ]
         if stuck:
             message = f"{', '.join(stuck)} came to depend on what goes meanwhile; plan again"
             raise PlanError(message)
-        return found
+        return others
+
+    def _columns(self, label: str) -> list[str] | None:
+        """The columns of what comes, if anything does."""
+        desired = self.subjects[label].desired
+        return None if desired is None else [name for name, _ in desired.columns]
 
     def _read_own(self, label: str, standing: RelationFacts) -> list[str]:
-        subject = self.subjects[label]
-        columns = [name for name, _ in subject.desired.columns] if subject.desired else []
         return read_own(
             self.connection,
             standing.oid,
-            columns,
+            self._columns(label) or [],
             self.building.built[label].indexes.values(),
-            column_grants=subject.view.grants is None,
+            column_grants=self.subjects[label].view.grants is None,
+            dropped=self.step.dropped,
         )
 
     def _drop_allowed(
         self, standing: Mapping[str, RelationFacts], dependents: Sequence[Dependent]
     ) -> None:
+        for drop in {each.name: each.drop for each in dependents if self._may_drop(each)}.values():
+            self.connection.execute(statements.users(drop))
         for label in standing:
             if label in self.step.dropped:
-                drop = statements.drop(standing[label].kind, self._relation(label))
-                self.connection.execute(drop)
-        for name in dict.fromkeys(each.name for each in dependents):
-            if name in self.step.dropped:
-                self.connection.execute(statements.drop_object(name))
+                relation = self._relation(label)
+                self.connection.execute(statements.drop(standing[label].kind, relation))
+
+    def _may_drop(self, dependent: Dependent) -> bool:
+        return dependent.name in self.step.dropped
 
     def _step_aside(self, label: str, standing: RelationFacts) -> RelationName:
         relation = self._relation(label)
@@ -239,7 +250,7 @@ class Exchanging:
             )
             statements.execute_one(self.connection, replaced)
         for dependent in dependents:
-            if dependent.statement is not None and dependent.name not in self.step.dropped:
+            if dependent.statement is not None and not self._may_drop(dependent):
                 self.connection.execute(statements.users(dependent.statement))
 
     def _name_indexes(self) -> None:
