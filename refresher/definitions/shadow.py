@@ -147,11 +147,19 @@ class _Names:
         named = [
             index for index, token in enumerate(self._tokens) if identifier(token) == relation.name
         ]
-        if not any(self._listed[at] and self._relation(at - 2) != relation for at in named):
+        others = [at for at in named if self._listed[at] and self._relation(at - 2) != relation]
+        if not others:
             return _Mode.ALIAS
         if not any(not self._listed[at] and self._text(at - 1) != "." for at in named):
             return _Mode.OWN
         whole = any(
             self._relation(at - 2) == relation and self._text(at + 1) == "." for at in named
         )
-        return _Mode.NONE if whole else _Mode.ALIAS
+        clashes = any(self._is_unnamed(at) for at in others)
+        return _Mode.NONE if whole or clashes else _Mode.ALIAS
+
+    def _is_unnamed(self, index: int) -> bool:
+        """Whether a name in a FROM list is a relation's, and it has no alias."""
+        before = self._tokens[index - 1]
+        first = before.text in {".", ",", "("} or before.is_word("from", "join", "lateral", "only")
+        return first and not self._has_alias(index + 1)

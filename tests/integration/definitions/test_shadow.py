@@ -14,6 +14,7 @@ from refresher.definitions.twins import Twins
 from refresher.names import RelationName
 from refresher.postgres.sessions import Connection
 from tests.conftest import Database
+from tests.integration.definitions.conftest import Workbench
 
 PAID, OTHER, ODD = (
     RelationName("crm", "paid"),
@@ -176,3 +177,56 @@ def test_a_query_through_twins_means_what_it_means(
 
     check()
     assert sum(told_apart) > 30
+
+
+def test_what_has_a_views_name_does_not_take_its_place(workbench: Workbench) -> None:
+    workbench.execute(
+        "CREATE SCHEMA other;"
+        " CREATE TABLE orders AS SELECT 1 AS id UNION SELECT 3;"
+        " CREATE TABLE other.paid AS SELECT 1 AS id UNION SELECT 2"
+    )
+    workbench.define("paid", "SELECT id FROM orders")
+    workbench.define(
+        "within",
+        "SELECT id FROM public.paid"
+        " WHERE EXISTS (SELECT FROM other.paid WHERE other.paid.id = public.paid.id)",
+    )
+    workbench.define(
+        "joined",
+        "SELECT public.paid.id FROM public.paid JOIN other.paid ON public.paid.id = other.paid.id",
+    )
+    workbench.define("twice", "SELECT id FROM paid WHERE id IN (SELECT id FROM paid)")
+
+    workbench.apply_well()
+
+    assert workbench.execute("TABLE within") == [(1,)]
+    assert workbench.execute("TABLE joined") == [(1,)]
+    assert workbench.execute("TABLE twice ORDER BY id") == [(1,), (3,)]
+    shown = workbench.one(
+        "SELECT string_agg(pg_get_viewdef(oid), '') FROM pg_class WHERE relkind = 'm'"
+    )
+    assert "twin" not in shown
+
+    workbench.define("paid", "SELECT id FROM orders WHERE id < 3")
+    workbench.apply_well()
+
+    assert workbench.execute("TABLE twice") == [(1,)]
+    shown = workbench.one(
+        "SELECT string_agg(pg_get_viewdef(oid), '') FROM pg_class WHERE relkind = 'm'"
+    )
+    assert "twin" not in shown
+    assert "beside" not in shown
+
+
+def test_a_column_of_what_goes_by_a_schemas_name_is_no_view(workbench: Workbench) -> None:
+    workbench.execute("CREATE SCHEMA sales; CREATE TABLE lines AS SELECT 1 AS id, 2 AS total")
+    workbench.define(
+        "total",
+        "SELECT sum(total) AS total FROM lines",
+        relation=RelationName("sales", "total"),
+    )
+    workbench.define("listed", "SELECT sales.id, sales.total FROM lines AS sales")
+
+    workbench.apply_well()
+
+    assert workbench.execute("TABLE listed") == [(1, 2)]
