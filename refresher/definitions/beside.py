@@ -12,9 +12,10 @@ from refresher.definitions.dressing import dress
 from refresher.definitions.filling import Filling, computing
 from refresher.definitions.marks import free_name, mark_comment
 from refresher.definitions.model import IndexFacts, RelationFacts, Subject
+from refresher.definitions.uniqueness import repeats_explained
 from refresher.events import Listener
 from refresher.graph import Graph
-from refresher.names import RelationName, fitted_name
+from refresher.names import RelationName
 from refresher.postgres.sessions import connect, short_transaction
 from refresher.refresh import full
 from refresher.refresh.session import Session
@@ -162,8 +163,8 @@ class Building:
         self, subject: Subject, relation: RelationName, name: str, index: IndexFacts
     ) -> str:
         connection = self.session.connection()
-        temporary = fitted_name("refresher", name, suffix="beside")
-        with connection.transaction():
+        temporary = free_name(connection, RelationName(relation.schema, name), "beside").name
+        with repeats_explained(subject.label, name, index), connection.transaction():
             self._allow_long_work(subject)
             connection.execute(statements.default_tablespace(index.tablespace))
             for statement in statements.standing_index(index, temporary, relation):

@@ -17,6 +17,7 @@ from refresher.definitions.dressing import require_facts
 from refresher.definitions.model import IndexFacts, Subject
 from refresher.definitions.step import CreateIndex, DropIndex
 from refresher.definitions.swap import fenced
+from refresher.definitions.uniqueness import repeats_explained
 from refresher.errors import CatalogError
 from refresher.names import RelationName, fitted_name
 from refresher.postgres.failures import describe
@@ -37,16 +38,18 @@ def create_index(session: Session, subject: Subject, step: CreateIndex, tell: Te
 
     Raises:
         CatalogError: its name is another relation's.
+        RefreshError: (not_unique) rows repeat in what it wants unique.
         psycopg.Error: whatever PostgreSQL says; an index that is half made is dropped.
     """
     assert subject.desired is not None  # noqa: S101 - what has steps has a definition
     index = subject.desired.indexes[step.name]
     tell(f"{subject.label}: index {step.name}")
     try:
-        if step.concurrently:
-            _create_concurrently(session, subject, step, index, tell)
-        else:
-            _create_in_transaction(session, subject, step.name, index)
+        with repeats_explained(subject.label, step.name, index):
+            if step.concurrently:
+                _create_concurrently(session, subject, step, index, tell)
+            else:
+                _create_in_transaction(session, subject, step.name, index)
     except psycopg.errors.DuplicateTable as error:
         message = (
             f"the index {step.name!r} can't be created: {describe(error)}; rename what has its name"

@@ -137,7 +137,7 @@ def test_a_duplicate_key_leaves_the_old_contents(project: Project, database: Dat
         with read_all_the_while(database.conninfo):
             tried = project.run("apply")
         assert tried.code == 1
-        require_one_error(tried, "numbers", "could not create unique index")
+        require_one_error(tried, "numbers", "repeat in what index numbers_id_key wants unique")
         (failed, _) = project.run("history", "numbers", "--json").json()
         assert failed["failure"] == "not_unique"
         assert relations(connection) == before

@@ -70,7 +70,10 @@ def test_a_duplicate_key_is_told_and_keeps_nobody_else(workbench: Workbench) -> 
     workbench.define("doubled", "SELECT 1 AS id FROM generate_series(1, 2)", key=("id",))
     workbench.define("fine", "SELECT 1 AS id", key=("id",))
 
-    assert workbench.errors() == {"doubled": 'could not create unique index "doubled_id_key"'}
+    assert workbench.errors() == {
+        "doubled": "rows of doubled repeat in what index doubled_id_key wants unique"
+        " (USING btree (id)): correct the query, or the key"
+    }
 
     assert set(workbench.relations()) == {"doubled", "fine", "fine_id_key"}
     assert workbench.kinds() == [("index", "doubled")]
