@@ -57,7 +57,8 @@ class PlanFacts:
     outdated: Mapping[str, str] = field(default_factory=dict)
     """View → an upstream whose definition changed since the view's contents were computed."""
     removed: Mapping[str, RelationFacts] = field(default_factory=dict)
-    """Views that were applied once and are no longer configured, and still stand."""
+    """Views that were applied once and are no longer configured, and still stand; each before
+    those it reads."""
     obstacles: Sequence[Obstacle] = ()
     broken: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """View → checks of its columns that its definition breaks, in words."""

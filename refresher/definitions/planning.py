@@ -3,10 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from graphlib import TopologicalSorter
 
 from refresher.checks.columns import broken_columns
 from refresher.config.model import View
-from refresher.definitions.dependents import read_dependents, read_strangers
+from refresher.definitions.dependents import read_dependents, read_reads, read_strangers
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import RelationFacts, Subject
 from refresher.definitions.plan import Obstacle, Plan, PlanFacts, make_plan
@@ -118,7 +119,7 @@ def _read_removed(
     views: Mapping[str, View],
     subjects: Mapping[str, Subject],
 ) -> dict[str, RelationFacts]:
-    """Views that were applied once, are no longer configured, and still stand."""
+    """Views that were applied once, are no longer configured, and still stand; readers first."""
     formerly = {view.renamed_from for view in views.values()}
     taken = {subject.view.relation for subject in subjects.values() if subject.managed}
     gone = {
@@ -127,11 +128,14 @@ def _read_removed(
         if name not in views and name not in formerly and view.relation not in taken
     }
     stand = read_facts_of(connection, list(gone.values()))
-    return {
+    found = {
         name: stand[relation]
         for name, relation in gone.items()
         if relation in stand and stand[relation].is_view
     }
+    reads = read_reads(connection, {facts.oid: name for name, facts in found.items()})
+    order = reversed(list(TopologicalSorter(reads).static_order()))
+    return {name: found[name] for name in order}
 
 
 def _read_obstacles(connection: Connection, subjects: Mapping[str, Subject]) -> list[Obstacle]:

@@ -57,3 +57,14 @@ def test_a_view_that_is_filled_from_what_is_refreshed_later_is_up_to_date_at_las
     workbench.apply_well()
 
     assert counts(workbench) == [9, 4, 4, 4, 4, 4]
+
+
+def test_views_that_are_pruned_go_before_what_they_read(workbench: Workbench) -> None:
+    define(workbench)
+    workbench.apply_well()
+    workbench.views.clear()
+
+    steps = workbench.apply_well(prune=True)
+
+    assert {kind for kind, _ in steps} == {"drop"}
+    assert workbench.relations() == {"orders": "r"}
