@@ -109,10 +109,10 @@ class _Work:
     def run(self, planned: Callable[[Plan], None]) -> Applied:
         self._clean_up()
         plan = self._plan()
-        if plan.plan.problems:
-            raise PlanError("\n".join(plan.plan.problems))
         announced = plan.plan
         planned(announced)
+        if announced.problems:
+            raise PlanError("\n".join(announced.problems))
         # Upstreams as they will be: what is filled here records what it has read of them.
         self._register(plan.simulation.graph)
         renames = [step for step in plan.plan.steps if isinstance(step, Rename)]

@@ -12,6 +12,7 @@ from refresher.definitions.dressing import dress
 from refresher.definitions.filling import Filling, computing
 from refresher.definitions.marks import free_name, mark_comment
 from refresher.definitions.model import IndexFacts, RelationFacts, Subject
+from refresher.definitions.naming import BESIDE
 from refresher.definitions.uniqueness import repeats_explained
 from refresher.events import Listener
 from refresher.graph import Graph
@@ -56,7 +57,7 @@ class Building:
         desired = subject.desired
         assert desired is not None  # noqa: S101 - what is built has a definition
         connection = self.session.connection()
-        relation = free_name(connection, subject.view.relation, "beside")
+        relation = free_name(connection, subject.view.relation, BESIDE)
         tell(f"{label}: creating it beside")
         self._create(subject, desired, relation)
         self.built[label] = Built(relation=relation, kind=desired.kind, indexes={})
@@ -163,7 +164,7 @@ class Building:
         self, subject: Subject, relation: RelationName, name: str, index: IndexFacts
     ) -> str:
         connection = self.session.connection()
-        temporary = free_name(connection, RelationName(relation.schema, name), "beside").name
+        temporary = free_name(connection, RelationName(relation.schema, name), BESIDE).name
         with repeats_explained(subject.label, name, index), connection.transaction():
             self._allow_long_work(subject)
             connection.execute(statements.default_tablespace(index.tablespace))

@@ -14,19 +14,24 @@ import psycopg
 
 from refresher.definitions import statements
 from refresher.definitions.dressing import require_facts
+from refresher.definitions.marks import free_name
 from refresher.definitions.model import IndexFacts, Subject
+from refresher.definitions.naming import BESIDE, is_made_for
+from refresher.definitions.patience import LOCK_TIMEOUT, persist
 from refresher.definitions.step import CreateIndex, DropIndex
 from refresher.definitions.swap import fenced
 from refresher.definitions.uniqueness import repeats_explained
 from refresher.errors import CatalogError
-from refresher.names import RelationName, fitted_name
+from refresher.names import RelationName
 from refresher.postgres.failures import describe
 from refresher.postgres.sessions import (
     Connection,
     connect,
     is_pooled,
     milliseconds,
+    set_local,
     set_session,
+    short_transaction,
 )
 from refresher.refresh.session import Session
 
@@ -84,23 +89,37 @@ def _create_concurrently(
     session: Session, subject: Subject, step: CreateIndex, index: IndexFacts, tell: Tell
 ) -> None:
     relation = subject.view.relation
-    name = fitted_name("refresher", step.name, suffix="beside") if step.replaces else step.name
     with _undisturbed(session, subject, tell) as connection:
-        _drop_invalid(connection, relation, {name, step.name})
+        _drop_invalid(connection, relation, step.name)
         if index.tablespace is not None and not is_pooled(connection):
             connection.execute(set_session("default_tablespace", index.tablespace))
+        final = RelationName(relation.schema, step.name)
+        name = free_name(connection, final, BESIDE) if step.replaces else final
         try:
-            for statement in statements.standing_index(index, name, relation, concurrently=True):
+            for statement in statements.standing_index(
+                index, name.name, relation, concurrently=True
+            ):
                 statements.execute_one(connection, statement)
         except psycopg.Error:
             if not connection.broken:
-                _drop_invalid(connection, relation, {name})
+                _drop_invalid(connection, relation, step.name)
             raise
         if step.replaces:
-            former = RelationName(relation.schema, step.name)
-            connection.execute(statements.drop_index(former))
-            beside = RelationName(relation.schema, name)
-            connection.execute(statements.rename_index(beside, step.name))
+            _exchange(connection, subject.label, name, final, tell)
+
+
+def _exchange(
+    connection: Connection, label: str, beside: RelationName, final: RelationName, tell: Tell
+) -> None:
+    """Drop an index and give another one its name: both or none."""
+
+    def attempt() -> None:
+        with short_transaction(connection):
+            connection.execute(set_local("lock_timeout", LOCK_TIMEOUT))
+            connection.execute(statements.drop_index(final, concurrently=False))
+            connection.execute(statements.rename_index(beside, final.name))
+
+    persist(attempt, waiting=lambda: tell(f"{label}: waiting for those who use it"))
 
 
 @contextmanager
@@ -121,7 +140,8 @@ def _undisturbed(session: Session, subject: Subject, tell: Tell) -> Iterator[Con
         yield connection
 
 
-def _drop_invalid(connection: Connection, relation: RelationName, names: set[str]) -> None:
-    """Drop what an index that was cut off left: it is invalid, and only costs."""
-    for name in sorted(require_facts(connection, relation).invalid_indexes & names):
-        connection.execute(statements.drop_index(RelationName(relation.schema, name)))
+def _drop_invalid(connection: Connection, relation: RelationName, name: str) -> None:
+    """Drop what is left of an index that was cut off: it is invalid, and only costs."""
+    for invalid in sorted(require_facts(connection, relation).invalid_indexes):
+        if invalid == name or is_made_for(invalid, BESIDE):
+            connection.execute(statements.drop_index(RelationName(relation.schema, invalid)))

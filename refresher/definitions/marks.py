@@ -1,21 +1,20 @@
 """Telling what apply built beside, and did not get to exchange, from everybody else's relations."""
 
 from refresher.definitions import statements
-from refresher.names import RelationName, fitted_name
+from refresher.definitions.naming import PREFIX, made_name
+from refresher.names import RelationName
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 
 _QUERIES = load_queries("refresher.definitions", "marks.sql")
-_PREFIX = "refresher"
 _COMMENT = "refresher builds this beside {}; if it is left over, the next apply drops it"
 
 
-def free_name(connection: Connection, relation: RelationName, suffix: str) -> RelationName:
+def free_name(connection: Connection, relation: RelationName, purpose: str) -> RelationName:
     """A name made from a relation's, in its schema, that nothing has yet."""
     number = 0
     while True:
-        numbered = f"{suffix}_{number}" if number else suffix
-        name = fitted_name(_PREFIX, relation.name, suffix=numbered)
+        name = made_name(relation.name, purpose, number)
         names = {"schema": relation.schema, "name": name}
         if connection.execute(_QUERIES["taken"], names).fetchone() is None:
             return RelationName(relation.schema, name)
@@ -35,7 +34,7 @@ def drop_leftovers(connection: Connection) -> list[str]:
     """
     rows = connection.execute(
         _QUERIES["leftovers"],
-        {"prefix": f"{_PREFIX}_", "begin": _COMMENT.partition("{")[0]},
+        {"prefix": PREFIX, "begin": _COMMENT.partition("{")[0]},
     ).fetchall()
     dropped = []
     for row in rows:

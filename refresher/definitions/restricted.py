@@ -17,6 +17,7 @@ from psycopg import sql
 from refresher.definitions import statements
 from refresher.definitions.marks import free_name
 from refresher.definitions.model import Subject, stands_as_desired
+from refresher.definitions.naming import TRIED
 from refresher.errors import FailureReason
 from refresher.names import RelationName
 from refresher.postgres import identifiers
@@ -72,7 +73,7 @@ def _try(connection: Connection, subjects: Mapping[str, Subject], label: str) ->
         subject = subjects[copied]
         assert subject.template is not None  # noqa: S101 - the caller's are all desired
         assert subject.desired is not None  # noqa: S101 - and so they have facts
-        relation = free_name(connection, subject.view.relation, "tried")
+        relation = free_name(connection, subject.view.relation, TRIED)
         query = subject.template.query(name).rstrip().removesuffix(";")
         if copied == label:
             query = _FIRST_ROW.format(statements.users(query)).as_string()

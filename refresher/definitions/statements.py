@@ -163,9 +163,11 @@ def default_access_method(name: str) -> sql.Composed:
     return set_local("default_table_access_method", name)
 
 
-def drop_index(index: RelationName) -> sql.Composed:
-    """Drop an index without blocking anybody who reads its relation."""
-    return sql.SQL("DROP INDEX CONCURRENTLY {}").format(identifiers.relation(index))
+def drop_index(index: RelationName, *, concurrently: bool = True) -> sql.Composed:
+    """Drop an index; concurrently nobody is blocked who reads its relation."""
+    return sql.SQL("DROP INDEX {}{}").format(
+        sql.SQL("CONCURRENTLY " if concurrently else ""), identifiers.relation(index)
+    )
 
 
 def rename_index(index: RelationName, name: str) -> sql.Composed:

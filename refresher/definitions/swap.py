@@ -29,6 +29,7 @@ from refresher.definitions.dependents import Dependent, read_dependents, read_ow
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.marks import free_name
 from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.naming import ASIDE
 from refresher.definitions.patience import persist
 from refresher.definitions.step import Swap
 from refresher.errors import CatalogError, PlanError
@@ -232,7 +233,7 @@ class Exchanging:
 
     def _step_aside(self, label: str, standing: RelationFacts) -> RelationName:
         relation = self._relation(label)
-        aside = free_name(self.connection, relation, "aside")
+        aside = free_name(self.connection, relation, ASIDE)
         self.connection.execute(statements.rename(standing.kind, relation, aside.name))
         return aside
 
