@@ -13,6 +13,7 @@ from refresher.definitions.compare import (
     note_unknown,
 )
 from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.naming import BESIDE, is_made_for
 from refresher.definitions.order import in_order, released
 from refresher.definitions.step import (
     Alter,
@@ -191,7 +192,9 @@ class _Planner:
             yield f"{label} is missing, and is read by what is exchanged"
             return
         assert desired is not None  # noqa: S101 - what is built beside has a definition
-        found = [each for each in self._drift.get(label, ()) if each.aspect is Aspect.DEFINITION]
+        drift = self._drift.get(label, ())
+        found = [each for each in drift if each.aspect is Aspect.DEFINITION]
+        others = [each.aspect.value for each in drift if each.aspect is not Aspect.DEFINITION]
         reads = sorted(subject.read.union(subject.reads) & set(beside))
         if found:
             yield from (f"{label}: {each.message}" for each in found)
@@ -199,6 +202,8 @@ class _Planner:
             yield f"{label}: its columns change with those of {', '.join(reads)}"
         else:
             yield f"{label}: it reads {', '.join(reads)}, and can only be re-pointed by rebuilding"
+        if others:
+            yield f"{label}: with it come {', '.join(dict.fromkeys(others))}"
 
     def _diffs(self, label: str) -> Iterator[Diff]:
         subject = self._subjects[label]
@@ -337,7 +342,8 @@ def _indexes(subject: Subject, *, prune: bool) -> Iterator[Step]:
     desired, standing = subject.desired, subject.standing
     assert desired is not None  # noqa: S101 - the caller made sure
     stand = standing.indexes if standing else {}
-    known = set(stand.values())
+    # One that was to take another's place, and did not get to, is not yet the one that is wanted.
+    known = {index for name, index in stand.items() if not is_made_for(name, BESIDE)}
     for name, index in desired.indexes.items():
         if index in known:
             continue

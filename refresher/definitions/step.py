@@ -25,10 +25,18 @@ class _Step:
 
     kind: ClassVar[str]
     """What it does, in a word."""
-    lock: ClassVar[str | None] = None
-    """The strongest lock it takes on what readers use."""
-    blocks: ClassVar[str] = "nobody"
-    """Whom that keeps waiting, and for how long."""
+    _lock: ClassVar[str | None] = None
+    _blocks: ClassVar[str] = "nobody"
+
+    @property
+    def lock(self) -> str | None:
+        """The strongest lock it takes on what readers use."""
+        return self._lock
+
+    @property
+    def blocks(self) -> str:
+        """Whom that keeps waiting, and for how long."""
+        return self._blocks
 
 
 _FOR_AN_INSTANT = "ACCESS EXCLUSIVE"
@@ -40,8 +48,8 @@ class Rename(_Step):
     """Give a relation, and what is recorded of its view, another name."""
 
     kind: ClassVar[str] = "rename"
-    lock: ClassVar[str | None] = _FOR_AN_INSTANT
-    blocks: ClassVar[str] = _BRIEFLY
+    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    _blocks: ClassVar[str] = _BRIEFLY
     before: str
     """The view's former name."""
 
@@ -58,8 +66,8 @@ class Replace(_Step):
     """Give a plain view another query; its OID and all that depends on it stay."""
 
     kind: ClassVar[str] = "replace"
-    lock: ClassVar[str | None] = _FOR_AN_INSTANT
-    blocks: ClassVar[str] = _BRIEFLY
+    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    _blocks: ClassVar[str] = _BRIEFLY
     diffs: tuple[Diff, ...]
 
 
@@ -68,8 +76,8 @@ class Swap(_Step):
     """Build views beside those that stand, and exchange them in one short transaction."""
 
     kind: ClassVar[str] = "swap"
-    lock: ClassVar[str | None] = _FOR_AN_INSTANT
-    blocks: ClassVar[str] = _BRIEFLY
+    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    _blocks: ClassVar[str] = _BRIEFLY
     beside: tuple[str, ...]
     """Built beside; each after those it reads."""
     repointed: tuple[str, ...]
@@ -88,8 +96,8 @@ class Populate(_Step):
     """Fill a view for the first time."""
 
     kind: ClassVar[str] = "populate"
-    lock: ClassVar[str | None] = _FOR_AN_INSTANT
-    blocks: ClassVar[str] = "nobody: there is nothing to read yet"
+    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    _blocks: ClassVar[str] = "nobody: there is nothing to read yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +105,6 @@ class CreateIndex(_Step):
     """Create an index while readers go on."""
 
     kind: ClassVar[str] = "index"
-    lock: ClassVar[str | None] = "SHARE UPDATE EXCLUSIVE"
-    blocks: ClassVar[str] = "refreshes of this view, while it is built"
     name: str
     concurrently: bool = True
     """Whether there are readers who must not wait."""
@@ -107,14 +113,27 @@ class CreateIndex(_Step):
     bytes: int = 0
     """The size of what is indexed."""
 
+    @property
+    def lock(self) -> str | None:
+        """The strongest lock it takes: to take another index's place, for an instant."""
+        if self.replaces:
+            return _FOR_AN_INSTANT
+        return "SHARE UPDATE EXCLUSIVE" if self.concurrently else "SHARE"
+
+    @property
+    def blocks(self) -> str:
+        """Whom that keeps waiting, and for how long."""
+        building = "refreshes of this view, while it is built"
+        return f"{building}; then {_BRIEFLY}" if self.replaces else building
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropIndex(_Step):
     """Drop an index that is not configured."""
 
     kind: ClassVar[str] = "drop index"
-    lock: ClassVar[str | None] = "SHARE UPDATE EXCLUSIVE"
-    blocks: ClassVar[str] = "refreshes of this view, for an instant"
+    _lock: ClassVar[str | None] = "SHARE UPDATE EXCLUSIVE"
+    _blocks: ClassVar[str] = "refreshes of this view, for an instant"
     name: str
 
 
@@ -123,8 +142,8 @@ class Alter(_Step):
     """Set owner, grants, comment or options."""
 
     kind: ClassVar[str] = "alter"
-    lock: ClassVar[str | None] = _FOR_AN_INSTANT
-    blocks: ClassVar[str] = _BRIEFLY
+    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    _blocks: ClassVar[str] = _BRIEFLY
     aspects: tuple[str, ...]
 
 
@@ -133,8 +152,8 @@ class Refresh(_Step):
     """Refresh a view whose contents are older than the definition of what it reads."""
 
     kind: ClassVar[str] = "refresh"
-    lock: ClassVar[str | None] = "EXCLUSIVE"
-    blocks: ClassVar[str] = "nobody, if it has a unique key"
+    _lock: ClassVar[str | None] = "EXCLUSIVE"
+    _blocks: ClassVar[str] = "nobody, if it has a unique key"
     rows: int | None = None
     bytes: int = 0
 
@@ -144,8 +163,8 @@ class Drop(_Step):
     """Drop a view that is no longer configured."""
 
     kind: ClassVar[str] = "drop"
-    lock: ClassVar[str | None] = _FOR_AN_INSTANT
-    blocks: ClassVar[str] = _BRIEFLY
+    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    _blocks: ClassVar[str] = _BRIEFLY
     relation_kind: str
     bytes: int = 0
 
