@@ -147,14 +147,15 @@ class _Names:
         named = [
             index for index, token in enumerate(self._tokens) if identifier(token) == relation.name
         ]
-        others = [at for at in named if self._listed[at] and self._relation(at - 2) != relation]
+        own = [at for at in named if self._relation(at - 2) == relation]
+        if all(self._listed[at] and self._has_alias(at + 1) for at in own):
+            return _Mode.OWN
+        others = [at for at in named if self._listed[at] and at not in own]
         if not others:
             return _Mode.ALIAS
         if not any(not self._listed[at] and self._text(at - 1) != "." for at in named):
             return _Mode.OWN
-        whole = any(
-            self._relation(at - 2) == relation and self._text(at + 1) == "." for at in named
-        )
+        whole = any(self._text(at + 1) == "." for at in own)
         clashes = any(self._is_unnamed(at) for at in others)
         return _Mode.NONE if whole or clashes else _Mode.ALIAS
 
