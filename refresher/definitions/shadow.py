@@ -111,7 +111,7 @@ class _Names:
             return known if mode is _Mode.OWN else written
         if not self._listed[index]:
             return known if self._is_type(index) else None
-        plain = mode is _Mode.OWN or self._has_alias(index + 3)
+        plain = mode is _Mode.OWN or self._has_alias(index + 3) or self._is_command(index)
         return known if plain else f"{known} AS {written}"
 
     def _relation(self, index: int) -> RelationName | None:
@@ -130,6 +130,12 @@ class _Names:
             return False
         before = self._tokens[index - 1]
         return self._text(index - 2) == before.text == ":" or before.is_word("as")
+
+    def _is_command(self, index: int) -> bool:
+        """Whether it is what TABLE reads, which can have no alias."""
+        before = self._tokens[max(0, index - 2) : index]
+        only = bool(before) and before[-1].is_word("only")
+        return any(token.is_word("table") for token in (before if only else before[-1:]))
 
     def _has_alias(self, index: int) -> bool:
         if index >= len(self._tokens):
