@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from refresher.config.model import View
+from refresher.config.model import Kind, View
 from refresher.definitions.model import RelationFacts
 from refresher.graph import Graph
 from refresher.runs import Strategy
@@ -44,14 +44,15 @@ _KIND_NAMES = {
 }
 
 
+_WANTED = {Kind.VIEW: "a view", Kind.MATERIALIZED_VIEW: "a materialized view"}
+
+
 def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) -> list[Drift]:
     """Every way in which what stands differs from what is desired; none if all is well."""
     if standing is None:
         return [_drift(view, Aspect.MISSING, f"{view.relation} does not exist")]
     if standing.kind != desired.kind:
-        kind = _KIND_NAMES.get(standing.kind, "another kind of relation")
-        message = f"{view.relation} is {kind}, not {_KIND_NAMES[desired.kind]}"
-        return [_drift(view, Aspect.DEFINITION, message)]
+        return [_drift(view, Aspect.DEFINITION, kind_problem(view, standing))]
     found = []
     if standing.columns != desired.columns:
         found.append(_drift(view, Aspect.DEFINITION, _columns_message(desired, standing)))
@@ -70,6 +71,12 @@ def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) 
         message = f"has the options {_shown(standing.options)}, not {_shown(view.options)}"
         found.append(_drift(view, Aspect.OPTIONS, message))
     return found
+
+
+def kind_problem(view: View, standing: RelationFacts) -> str:
+    """That something of another kind stands."""
+    kind = _KIND_NAMES.get(standing.kind, "another kind of relation")
+    return f"{view.relation} is {kind}, not {_WANTED[view.kind]}"
 
 
 def wanted_grants(view: View, owner: str) -> dict[str, frozenset[str]]:

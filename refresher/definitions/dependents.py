@@ -13,6 +13,7 @@ from refresher.postgres.sessions import Connection
 
 _QUERIES = load_queries("refresher.definitions", "dependents.sql")
 
+_TRUE = {"true", "on", "yes", "1"}
 _KINDS = {"v": Kind.VIEW, "m": Kind.MATERIALIZED_VIEW}
 
 
@@ -116,6 +117,27 @@ def read_own(
         connection.execute(_QUERIES["spell_out"])
         rows = connection.execute(_QUERIES["own"], parameters).fetchall()
     return [row["statement"] for row in rows]
+
+
+def read_unreadable(
+    connection: Connection, subjects: Mapping[str, Subject], twins: Mapping[str, int]
+) -> dict[str, tuple[str, ...]]:
+    """By view, the relations that it would read and its owner may not.
+
+    One that reads as whoever reads it (`security_invoker`) is nobody's to fill.
+    """
+    asked = [
+        (label, desired.owner, oid)
+        for label, oid in twins.items()
+        if (desired := subjects[label].desired) is not None
+        and desired.options.get("security_invoker") not in _TRUE
+    ]
+    labels, owners, oids = zip(*asked, strict=True) if asked else ((), (), ())
+    found: dict[str, tuple[str, ...]] = {}
+    parameters = {"labels": list(labels), "owners": list(owners), "oids": list(oids)}
+    for row in connection.execute(_QUERIES["unreadable"], parameters):
+        found[row["label"]] = (*found.get(row["label"], ()), row["relation"])
+    return found
 
 
 def read_strangers(connection: Connection, roles: Collection[str]) -> frozenset[str]:

@@ -277,6 +277,25 @@ WHERE c.oid = %(oid)s
     AND (o.column IS NULL OR o.column = ANY (%(columns)s))
 ORDER BY o.rank, o.position, o.statement
 
+-- name: unreadable
+-- description: Relations that views read directly, and their owners may not.
+-- A view's relations are read as its owner, whoever reads the view, and by REFRESH, too.
+SELECT w.label, format('%%I.%%I', n.nspname, c.relname) AS relation
+FROM unnest(%(labels)s::text[], %(owners)s::text[], %(oids)s::oid[]) AS w (label, owner, oid)
+JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = w.oid AND r.ev_type = '1'
+JOIN pg_catalog.pg_depend AS d
+    ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> w.oid
+JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid AND c.relpersistence <> 't'
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS o WHERE o.rolname = w.owner)
+    AND NOT (
+        pg_catalog.has_schema_privilege(w.owner::name, n.oid, 'USAGE')
+        AND pg_catalog.has_any_column_privilege(w.owner::name, c.oid, 'SELECT')
+    )
+GROUP BY w.label, n.nspname, c.relname
+ORDER BY w.label, n.nspname, c.relname
+
 -- name: spell_out
 -- description: Until the transaction ends, have PostgreSQL write schemas before names.
 -- Temporary relations are types, too: where pg_temp is not named it comes first.

@@ -1,5 +1,9 @@
 """Telling what apply built beside, and did not get to exchange, from everybody else's relations."""
 
+import contextlib
+
+import psycopg
+
 from refresher.definitions import statements
 from refresher.definitions.naming import PREFIX, made_name
 from refresher.names import RelationName
@@ -29,6 +33,7 @@ def mark_comment(relation: RelationName) -> str:
 def drop_leftovers(connection: Connection) -> list[str]:
     """Drop what earlier applies left; returns what was dropped.
 
+    What somebody came to depend on stays: it is in nobody's way, since names are made that are free.
     It is told by its comment and its name, never by the name alone. Only the holder of the apply's
     lock may do this: everything else that is marked is being built by it.
     """
@@ -39,6 +44,10 @@ def drop_leftovers(connection: Connection) -> list[str]:
     dropped = []
     for row in rows:
         relation = RelationName(row["schema"], row["name"])
-        connection.execute(statements.drop(row["kind"], relation))
-        dropped.append(str(relation))
+        with (
+            contextlib.suppress(psycopg.errors.DependentObjectsStillExist),
+            connection.transaction(),
+        ):
+            connection.execute(statements.drop(row["kind"], relation))
+            dropped.append(str(relation))
     return dropped

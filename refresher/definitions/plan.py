@@ -1,7 +1,7 @@
 """From what is desired and what stands to the steps between them. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from refresher.config.model import Kind
 from refresher.definitions.affected import Exchange, exchanges, is_changed
@@ -9,19 +9,16 @@ from refresher.definitions.compare import (
     Aspect,
     Drift,
     compare,
-    note_blocked,
-    note_unknown,
 )
-from refresher.definitions.model import RelationFacts, Subject
-from refresher.definitions.naming import BESIDE, is_made_for
+from refresher.definitions.index_steps import index_steps
 from refresher.definitions.order import in_order, released
+from refresher.definitions.plan_facts import PlanFacts
+from refresher.definitions.problems import find_notes, find_problems
 from refresher.definitions.step import (
     Alter,
     Create,
-    CreateIndex,
     Diff,
     Drop,
-    DropIndex,
     Populate,
     Refresh,
     Rename,
@@ -29,48 +26,6 @@ from refresher.definitions.step import (
     Step,
     Swap,
 )
-from refresher.graph import Graph
-from refresher.names import quoted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle:
-    """Something that depends on what goes, and can't be made to depend on what comes."""
-
-    view: str
-    """On whose relation it depends."""
-    name: str
-    """As `--allow-drop` takes it."""
-    problem: str
-    part_of: str | None = None
-    """The view whose column it is: built anew, that depends on what comes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanFacts:
-    """All that a plan is made from."""
-
-    subjects: Mapping[str, Subject]
-    """Each after those it would read."""
-    graph: Graph
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    """View → the former name that what stands still has."""
-    outdated: Mapping[str, str] = field(default_factory=dict)
-    """View → an upstream whose definition changed since the view's contents were computed."""
-    removed: Mapping[str, RelationFacts] = field(default_factory=dict)
-    """Views that were applied once and are no longer configured, and still stand; each before
-    those it reads."""
-    obstacles: Sequence[Obstacle] = ()
-    broken: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """View → checks of its columns that its definition breaks, in words."""
-    strangers: Collection[str] = ()
-    """Roles that own what would be changed, and that we can't act as."""
-    closed: Collection[str] = ()
-    """Schemas in which we may not create anything."""
-    prune: bool = False
-    only: Collection[str] | None = None
-    """Steps that concern none of these views are left out."""
-    allow_drop: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +70,8 @@ class _Planner:
         concerned = {label for step in steps for label in step.views}
         return Plan(
             steps=tuple(steps),
-            problems=tuple(self._problems(concerned)),
-            notes=tuple(self._notes()),
+            problems=tuple(find_problems(self._facts, self._exchanges, concerned)),
+            notes=tuple(find_notes(self._facts)),
             drift=tuple(found for drift in self._drift.values() for found in drift),
         )
 
@@ -230,7 +185,7 @@ class _Planner:
         if contents:
             if standing is None or not standing.populated:
                 yield Populate(views=(label,), why=("it has no contents yet",))
-            yield from _indexes(subject, prune=self._facts.prune)
+            yield from index_steps(subject, prune=self._facts.prune)
 
     def _alter(
         self, label: str, aspects: Mapping[Aspect, Drift], *, in_swap: bool
@@ -280,105 +235,3 @@ class _Planner:
                 relation_kind=facts.kind,
                 bytes=facts.bytes,
             )
-
-    def _problems(self, concerned: set[str]) -> Iterator[str]:
-        for label, subject in self._managed.items():
-            standing = subject.standing
-            if standing is not None and not standing.is_view:
-                message = self._drift[label][0].message
-                yield f"{label}: {message}; rename one of them"
-            yield from (f"{label}: {each}" for each in self._facts.broken.get(label, ()))
-        yield from self._privilege_problems(concerned)
-        for exchange in self._exchanges:
-            if not concerned & (exchange.beside | exchange.repointed):
-                continue
-            for label in self._ordered(exchange.broken):
-                if label not in self._allowed:
-                    problem = self._subjects[label].problem
-                    yield (
-                        f"{label}, which is not managed, would not work any more: {problem};"
-                        f" change it first, or let it go with --allow-drop {label!r}"
-                    )
-            for obstacle in self._facts.obstacles:
-                going = exchange.beside | exchange.broken
-                if obstacle.part_of in going or obstacle.name in self._allowed:
-                    continue
-                if obstacle.view in going:
-                    yield (
-                        f"{obstacle.name} {obstacle.problem}; change it first, or let it go with"
-                        f" --allow-drop {obstacle.name!r}"
-                    )
-
-    def _privilege_problems(self, concerned: set[str]) -> Iterator[str]:
-        beside = {label for each in self._exchanges for label in each.beside} & concerned
-        schemas = {self._subjects[label].view.relation.schema for label in beside}
-        for schema in sorted(schemas.intersection(self._facts.closed)):
-            name = quoted(schema)
-            yield f"nothing can be built in schema {name}: GRANT CREATE ON SCHEMA {name}"
-        for label in self._ordered(concerned):
-            standing = self._subjects[label].standing
-            if standing is not None and standing.owner in self._facts.strangers:
-                owner = quoted(standing.owner)
-                yield f"{label} belongs to {owner}: only its members may change it; GRANT {owner}"
-
-    def _notes(self) -> Iterator[str]:
-        for label, subject in self._managed.items():
-            notes = (
-                *note_unknown(self._facts.graph, subject.view),
-                *note_blocked(subject.view, subject.standing),
-            )
-            yield from (f"{label}: {note}" for note in notes)
-            if not self._facts.prune:
-                yield from _unconfigured_indexes(subject)
-        if not self._facts.prune:
-            for label in self._facts.removed:
-                yield (
-                    f"{label} is no longer configured, and still stands: `refresher destroy"
-                    f" {label}` drops it, and so does `prune: true`"
-                )
-
-
-def _indexes(subject: Subject, *, prune: bool) -> Iterator[Step]:
-    desired, standing = subject.desired, subject.standing
-    assert desired is not None  # noqa: S101 - the caller made sure
-    stand = standing.indexes if standing else {}
-    # One that was to take another's place, and did not get to, is not yet the one that is wanted.
-    known = {index for name, index in stand.items() if not is_made_for(name, BESIDE)}
-    for name, index in desired.indexes.items():
-        if index in known:
-            continue
-        known.add(index)
-        replaces = name in stand
-        reason = f"index {name} ({index.body}) is missing"
-        if replaces:
-            reason = f"index {name} is {stand[name].body}, not {index.body}"
-        yield CreateIndex(
-            views=(subject.label,),
-            name=name,
-            concurrently=standing is not None and standing.populated,
-            replaces=replaces,
-            why=(reason,),
-            bytes=standing.bytes if standing else 0,
-        )
-    if prune:
-        for name in _extra(subject):
-            yield DropIndex(
-                views=(subject.label,), name=name, why=(f"index {name} is not configured",)
-            )
-
-
-def _extra(subject: Subject) -> list[str]:
-    """Indexes that stand and are not configured."""
-    if subject.standing is None or subject.desired is None or not subject.view.refreshed:
-        return []
-    wanted = set(subject.desired.indexes.values())
-    return [
-        name
-        for name, index in subject.standing.indexes.items()
-        if index not in wanted and name not in subject.desired.indexes
-    ]
-
-
-def _unconfigured_indexes(subject: Subject) -> Iterator[str]:
-    for name in _extra(subject):
-        yield f"{subject.label}: index {name} stands and is not configured; it stays"

@@ -10,7 +10,8 @@ from refresher.config.model import View
 from refresher.definitions.dependents import read_dependents, read_reads, read_strangers
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import RelationFacts, Subject
-from refresher.definitions.plan import Obstacle, Plan, PlanFacts, make_plan
+from refresher.definitions.plan import Plan, make_plan
+from refresher.definitions.plan_facts import Obstacle, PlanFacts
 from refresher.definitions.requirements import closed_schemas
 from refresher.definitions.simulate import Simulation, simulate
 from refresher.graph import Graph
@@ -69,6 +70,7 @@ def read_plan(
         closed=closed_schemas(
             connection, (subject.view.relation.schema for subject in subjects.values())
         ),
+        unreadable=simulation.unreadable,
         prune=prune,
         only=only,
         allow_drop=allow_drop,

@@ -20,7 +20,7 @@ from refresher.catalog.introspection import RELATION_KINDS, read_graph
 from refresher.config.model import Kind, View
 from refresher.definitions import statements
 from refresher.definitions.compare import wanted_grants
-from refresher.definitions.dependents import read_reads, unmanaged_readers
+from refresher.definitions.dependents import read_reads, read_unreadable, unmanaged_readers
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import IndexFacts, RelationFacts, Subject, stands_as_desired
 from refresher.definitions.refusals import explain
@@ -46,6 +46,8 @@ class Simulation:
     """Who would read whom."""
     subjects: Mapping[str, Subject]
     """Managed views, and unmanaged ones that read them; each after those it would read."""
+    unreadable: Mapping[str, tuple[str, ...]]
+    """View → relations that it would read and its owner may not."""
 
     @property
     def desired(self) -> dict[str, RelationFacts]:
@@ -248,7 +250,13 @@ class _Simulator:
                 self._subjects[label], problem=problem, read=read.get(label, frozenset())
             )
         self._require_refreshable(subjects)
-        return Simulation(order=graph.order(), graph=graph, subjects=subjects)
+        twins = {label: oid for oid, label in self._twins.oids.items()}
+        return Simulation(
+            order=graph.order(),
+            graph=graph,
+            subjects=subjects,
+            unreadable=read_unreadable(self._connection, subjects, twins),
+        )
 
     def _require_refreshable(self, subjects: Mapping[str, Subject]) -> None:
         """Make sure that PostgreSQL 17's search_path is enough for what is to be filled.

@@ -32,7 +32,7 @@ from refresher.definitions.step import (
     Swap,
 )
 from refresher.definitions.swap import Exchanging, fenced
-from refresher.errors import CatalogError
+from refresher.errors import CatalogError, PlanError
 from refresher.events import RunFinished
 from refresher.names import RelationName
 from refresher.postgres.failures import describe
@@ -241,4 +241,11 @@ class Carrier:
             connection.execute(statements.drop(step.relation_kind, self.former[label]))
             store.forget(connection, label)
 
-        self._persist(label, act)
+        try:
+            self._persist(label, act)
+        except psycopg.errors.DependentObjectsStillExist as error:
+            message = (
+                f"something depends on {self.former[label]}: change that first;"
+                f" `refresher destroy {label}` tells what it is, and may drop it, too"
+            )
+            raise PlanError(message) from error

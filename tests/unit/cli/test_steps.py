@@ -1,7 +1,6 @@
-import dataclasses
-
 """What a plan looks like."""
 
+import dataclasses
 import json
 
 import pytest

@@ -8,7 +8,8 @@ from refresher.config.model import Index
 from refresher.definitions.affected import is_changed, read_through
 from refresher.definitions.compare import Aspect
 from refresher.definitions.model import IndexFacts, Subject
-from refresher.definitions.plan import Obstacle, Plan, PlanFacts, make_plan
+from refresher.definitions.plan import Plan, make_plan
+from refresher.definitions.plan_facts import Obstacle, PlanFacts
 from refresher.definitions.step import (
     Create,
     CreateIndex,
