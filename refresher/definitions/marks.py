@@ -33,7 +33,9 @@ def mark_comment(relation: RelationName) -> str:
 def drop_leftovers(connection: Connection) -> list[str]:
     """Drop what earlier applies left; returns what was dropped.
 
-    What somebody came to depend on stays: it is in nobody's way, since names are made that are free.
+    What somebody came to depend on stays: it is in nobody's way, since names are made that are
+    free.
+
     It is told by its comment and its name, never by the name alone. Only the holder of the apply's
     lock may do this: everything else that is marked is being built by it.
     """

@@ -13,6 +13,7 @@ import psycopg
 from refresher.definitions import statements
 from refresher.definitions.beside import Building
 from refresher.definitions.dressing import dress, require_facts
+from refresher.definitions.facts import read_facts
 from refresher.definitions.indexing import create_index, drop_index
 from refresher.definitions.model import RelationFacts, Subject
 from refresher.definitions.patience import LOCK_TIMEOUT, persist
@@ -238,7 +239,9 @@ class Carrier:
         self.tell(f"{label}: dropping it")
 
         def act(connection: Connection) -> None:
-            connection.execute(statements.drop(step.relation_kind, self.former[label]))
+            # An exchange may have dropped it already, since it would not have worked any more.
+            if read_facts(connection, self.former[label]) is not None:
+                connection.execute(statements.drop(step.relation_kind, self.former[label]))
             store.forget(connection, label)
 
         try:

@@ -180,9 +180,10 @@ def test_options_of_a_view_that_is_repointed_stay(workbench: Workbench) -> None:
 
     workbench.redefine("m", query="SELECT id, 3 AS other FROM t")
     workbench.redefine("checked", query="SELECT id FROM t WHERE id > 1")
-    steps = workbench.apply_well()
+    steps = sorted(workbench.apply_well())
 
-    assert sorted(steps) == [("replace", "checked"), ("swap", "m", "v", "public.theirs")]
+    assert [step[:2] for step in steps] == [("replace", "checked"), ("swap", "m")]
+    assert set(steps[1][2:]) == {"v", "public.theirs"}
     assert {name: belongings(workbench, name) for name in before} == before
 
 
