@@ -6,7 +6,7 @@ from pathlib import Path
 
 from refresher.config.model import Kind, View
 from refresher.definitions.facts import read_facts_of
-from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.model import RelationFacts, Subject, Unreadable
 from refresher.names import RelationName
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
@@ -121,7 +121,7 @@ def read_own(
 
 def read_unreadable(
     connection: Connection, subjects: Mapping[str, Subject], twins: Mapping[str, int]
-) -> dict[str, tuple[str, ...]]:
+) -> dict[str, tuple[Unreadable, ...]]:
     """By view, the relations that it would read and its owner may not.
 
     One that reads as whoever reads it (`security_invoker`) is nobody's to fill.
@@ -133,10 +133,11 @@ def read_unreadable(
         and desired.options.get("security_invoker") not in _TRUE
     ]
     labels, owners, oids = zip(*asked, strict=True) if asked else ((), (), ())
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[Unreadable, ...]] = {}
     parameters = {"labels": list(labels), "owners": list(owners), "oids": list(oids)}
     for row in connection.execute(_QUERIES["unreadable"], parameters):
-        found[row["label"]] = (*found.get(row["label"], ()), row["relation"])
+        unreadable = Unreadable(row["relation"], row["cure"])
+        found[row["label"]] = (*found.get(row["label"], ()), unreadable)
     return found
 
 

@@ -280,7 +280,20 @@ ORDER BY o.rank, o.position, o.statement
 -- name: unreadable
 -- description: Relations that views read directly, and their owners may not.
 -- A view's relations are read as its owner, whoever reads the view, and by REFRESH, too.
-SELECT w.label, format('%%I.%%I', n.nspname, c.relname) AS relation
+SELECT
+    w.label,
+    format('%%I.%%I', n.nspname, c.relname) AS relation,
+    concat_ws(
+        '; ',
+        CASE
+            WHEN NOT pg_catalog.has_schema_privilege(w.owner::name, n.oid, 'USAGE')
+            THEN format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, w.owner)
+        END,
+        CASE
+            WHEN NOT pg_catalog.has_any_column_privilege(w.owner::name, c.oid, 'SELECT')
+            THEN format('GRANT SELECT ON %%I.%%I TO %%I', n.nspname, c.relname, w.owner)
+        END
+    ) AS cure
 FROM unnest(%(labels)s::text[], %(owners)s::text[], %(oids)s::oid[]) AS w (label, owner, oid)
 JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = w.oid AND r.ev_type = '1'
 JOIN pg_catalog.pg_depend AS d
@@ -293,7 +306,7 @@ WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS o WHERE o.rolname = w.owner)
         pg_catalog.has_schema_privilege(w.owner::name, n.oid, 'USAGE')
         AND pg_catalog.has_any_column_privilege(w.owner::name, c.oid, 'SELECT')
     )
-GROUP BY w.label, n.nspname, c.relname
+GROUP BY w.label, w.owner, n.oid, n.nspname, c.oid, c.relname
 ORDER BY w.label, n.nspname, c.relname
 
 -- name: spell_out

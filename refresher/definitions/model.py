@@ -78,6 +78,15 @@ class Subject:
     """Labels of what it would read directly."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A relation that a view would read and its owner may not."""
+
+    relation: str
+    cure: str
+    """The statements that let it."""
+
+
 def replaceable(standing: RelationFacts, desired: RelationFacts) -> bool:
     """Whether CREATE OR REPLACE VIEW makes one of the other: columns may only be added at the end.
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from refresher.definitions.model import RelationFacts, Subject
+from refresher.definitions.model import RelationFacts, Subject, Unreadable
 from refresher.graph import Graph
 
 
@@ -41,7 +41,7 @@ class PlanFacts:
     """Roles that own what would be changed, and that we can't act as."""
     closed: Collection[str] = ()
     """Schemas in which we may not create anything."""
-    unreadable: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unreadable: Mapping[str, Sequence[Unreadable]] = field(default_factory=dict)
     """View → relations it would read and its owner may not."""
     prune: bool = False
     only: Collection[str] | None = None

@@ -58,12 +58,14 @@ def read_plan(
     subjects = simulation.subjects
     applied = read_applied(connection)
     owners = {subject.standing.owner for subject in subjects.values() if subject.standing}
+    removed = _read_removed(connection, applied, views, subjects)
+    former = {name: applied[name].relation for name in removed}
     facts = PlanFacts(
         subjects=subjects,
         graph=simulation.graph,
         renamed={name: views[name].renamed_from or "" for name in renamed},
         outdated=_outdated(applied, read_contents(connection, views), simulation.graph),
-        removed=_read_removed(connection, applied, views, subjects),
+        removed=removed,
         obstacles=_read_obstacles(connection, subjects),
         broken=_read_broken(connection, subjects),
         strangers=read_strangers(connection, owners),
@@ -73,10 +75,10 @@ def read_plan(
         unreadable=simulation.unreadable,
         prune=prune,
         only=only,
-        allow_drop=allow_drop,
+        # What is to go anyway needs nobody to allow it once more.
+        allow_drop={*allow_drop, *(map(str, former.values()) if prune else ())},
     )
-    removed = {name: applied[name].relation for name in facts.removed}
-    return Planned(plan=make_plan(facts), simulation=simulation, former={**renamed, **removed})
+    return Planned(plan=make_plan(facts), simulation=simulation, former={**renamed, **former})
 
 
 def _read_renamed(connection: Connection, views: Mapping[str, View]) -> dict[str, RelationName]:

@@ -62,11 +62,11 @@ def _privileges(
         if standing is not None and standing.owner in facts.strangers:
             owner = quoted(standing.owner)
             yield f"{label} belongs to {owner}: only its members may change it; GRANT {owner}"
-        for relation in facts.unreadable.get(label, ()) if desired else ():
-            owner = quoted(desired.owner) if desired else ""
+        for source in facts.unreadable.get(label, ()):
+            owner = quoted(desired.owner) if desired else "somebody"
             yield (
-                f"{label} can't be read or filled: its owner {owner} may not read {relation};"
-                f" GRANT SELECT ON {relation} TO {owner}"
+                f"{label} can't be read or filled: its owner {owner} may not read"
+                f" {source.relation}; {source.cure}"
             )
 
 

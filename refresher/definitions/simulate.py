@@ -9,7 +9,7 @@ Views that nobody manages but that read those that are managed are simulated, to
 they must go on working.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
@@ -22,7 +22,13 @@ from refresher.definitions import statements
 from refresher.definitions.compare import wanted_grants
 from refresher.definitions.dependents import read_reads, read_unreadable, unmanaged_readers
 from refresher.definitions.facts import read_facts_of
-from refresher.definitions.model import IndexFacts, RelationFacts, Subject, stands_as_desired
+from refresher.definitions.model import (
+    IndexFacts,
+    RelationFacts,
+    Subject,
+    Unreadable,
+    stands_as_desired,
+)
 from refresher.definitions.refusals import explain
 from refresher.definitions.requirements import require_privileges
 from refresher.definitions.restricted import refused_when_refreshed
@@ -46,7 +52,7 @@ class Simulation:
     """Who would read whom."""
     subjects: Mapping[str, Subject]
     """Managed views, and unmanaged ones that read them; each after those it would read."""
-    unreadable: Mapping[str, tuple[str, ...]]
+    unreadable: Mapping[str, Sequence[Unreadable]]
     """View → relations that it would read and its owner may not."""
 
     @property
@@ -293,8 +299,10 @@ def _likely_order(subjects: Mapping[str, Subject]) -> list[str]:
         - {label}
         for label, subject in subjects.items()
     }
+    # Sorted, so that a plan is the same whenever it is made.
+    ordered = {label: sorted(read) for label, read in reads.items()}
     try:
-        return list(TopologicalSorter(reads).static_order())
+        return list(TopologicalSorter(ordered).static_order())
     except CycleError:
         return list(subjects)
 

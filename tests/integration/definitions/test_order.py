@@ -68,3 +68,17 @@ def test_views_that_are_pruned_go_before_what_they_read(workbench: Workbench) ->
 
     assert {kind for kind, _ in steps} == {"drop"}
     assert workbench.relations() == {"orders": "r"}
+
+
+def test_a_reader_that_is_pruned_stands_in_nobodys_way(workbench: Workbench) -> None:
+    workbench.execute("CREATE TABLE t (id int, name text)")
+    workbench.define("a", "SELECT id, name FROM t", PLAIN)
+    workbench.define("b", "SELECT name FROM a", PLAIN)
+    workbench.apply_well()
+    workbench.redefine("a", query="SELECT id FROM t")
+    del workbench.views["b"]
+    assert len(workbench.plan().problems) == 1
+
+    assert workbench.apply_well(prune=True) == [("swap", "a"), ("drop", "b")]
+
+    assert workbench.relations().keys() == {"t", "a"}

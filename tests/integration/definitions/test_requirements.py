@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from refresher.errors import CatalogError
+from refresher.errors import CatalogError, PlanError
 from refresher.names import RelationName
 from tests.integration.definitions.conftest import PLAIN, Workbench
 
@@ -70,3 +70,41 @@ def test_a_view_that_has_its_owner_needs_no_membership(
     workbench.work_as(role)
 
     assert workbench.simulate().order == ("v",)
+
+
+def test_what_an_owner_may_not_read_stops_the_plan(
+    workbench: Workbench, make_role: Callable[..., str]
+) -> None:
+    role, owner = make_role("refresher"), make_role("owner")
+    workbench.execute(
+        "CREATE TABLE t (id int, x text); CREATE SCHEMA closed; CREATE TABLE closed.u (id int);"
+        f" GRANT SELECT ON closed.u TO {owner}; GRANT {owner} TO {role};"
+        f" GRANT CREATE ON SCHEMA public TO {role}, {owner};"
+        f" ALTER SCHEMA refresher OWNER TO {role}"
+    )
+    workbench.define("v", "SELECT t.id FROM t JOIN closed.u ON u.id = t.id", owner=owner)
+
+    told = "v can't be read or filled: its owner {} may not read {}; {}".format
+    assert workbench.plan().problems == (
+        told(owner, "closed.u", f"GRANT USAGE ON SCHEMA closed TO {owner}"),
+        told(owner, "public.t", f"GRANT SELECT ON public.t TO {owner}"),
+    )
+    with pytest.raises(PlanError, match=r"may not read public\.t"):
+        workbench.apply()
+    assert list(workbench.relations()) == ["t", "closed.u"]
+
+    workbench.execute(f"GRANT SELECT (id) ON t TO {owner}; GRANT USAGE ON SCHEMA closed TO {owner}")
+    workbench.apply_well()
+
+
+def test_a_view_that_reads_as_its_reader_needs_nothing(
+    workbench: Workbench, make_role: Callable[..., str]
+) -> None:
+    owner = make_role("owner")
+    workbench.execute(f"CREATE TABLE t (id int); GRANT CREATE ON SCHEMA public TO {owner}")
+    workbench.define("v", "SELECT id FROM t", PLAIN, owner=owner)
+    assert len(workbench.plan().problems) == 1
+
+    workbench.redefine("v", options={"security_invoker": "true"})
+
+    assert workbench.plan().problems == ()
