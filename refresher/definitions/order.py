@@ -35,7 +35,9 @@ def in_order(
         nodes.setdefault(node, set()).update(needed - {node})
     for number, exchange in enumerate(exchanges):
         nodes[number] |= released(subjects, exchange)
-    for node in TopologicalSorter(nodes).static_order():
+    # Sorted, so that a plan is the same whenever it is made.
+    ordered = {node: sorted(needed, key=str) for node, needed in nodes.items()}
+    for node in TopologicalSorter(ordered).static_order():
         yield exchanges[node] if isinstance(node, int) else node
 
 
