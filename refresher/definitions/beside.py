@@ -90,7 +90,9 @@ class Building:
                 filling.fail(connection, error)
             for label in reversed(list(self.built)):
                 built = self.built.pop(label)
-                connection.execute(statements.drop(built.kind, built.relation))
+                # It may have been exchanged: nobody heard whether it was committed.
+                with contextlib.suppress(psycopg.errors.UndefinedTable):
+                    connection.execute(statements.drop(built.kind, built.relation))
 
     def _create(self, subject: Subject, desired: RelationFacts, relation: RelationName) -> None:
         connection = self.session.connection()

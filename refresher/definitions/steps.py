@@ -32,7 +32,7 @@ from refresher.definitions.step import (
     Step,
     Swap,
 )
-from refresher.definitions.swap import Exchanging, fenced
+from refresher.definitions.swap import Exchanging, fenced, take_fences
 from refresher.errors import CatalogError, PlanError
 from refresher.events import RunFinished
 from refresher.names import RelationName
@@ -209,17 +209,17 @@ class Carrier:
             keep_indexes=self.keep_indexes,
         )
         names = ", ".join(step.beside)
-        filled = [
-            label
-            for label in step.beside
-            if subjects[label].managed and subjects[label].view.refreshed
-        ]
+        filled, readers = self._filled(step)
+
+        def waiting() -> None:
+            self.tell(f"{names}: waiting for the end of a refresh")
+
         try:
-            with fenced(
-                session, filled, lambda: self.tell(f"{names}: waiting for the end of a refresh")
-            ) as connection:
+            with fenced(session, filled, waiting) as connection:
                 for label in step.beside:
                     building.build(label, self.tell)
+                # A refresh of ours reads for as long as it takes, and the next one follows.
+                take_fences(connection, session, readers, waiting)
                 self.tell(f"{names}: exchanging")
                 exchanging = Exchanging(
                     connection=connection, step=step, subjects=subjects, building=building
@@ -234,6 +234,14 @@ class Carrier:
             self.populator.emit(RunFinished(database=session.endpoint.alias, run=run))
         rows = sum(run.rows or 0 for run in runs)
         return f"{rows:,} {'row' if rows == 1 else 'rows'}" if runs else "no contents"
+
+    def _filled(self, step: Swap) -> tuple[list[str], list[str]]:
+        """Views that an exchange fills, and those whose refreshes read what is exchanged."""
+        graph = self.simulation.graph
+        filled = [label for label in step.beside if label in graph.refreshed]
+        exchanged = [label for label in step.views if label in graph.reads]
+        reached = frozenset[str]().union(*map(graph.all_downstreams, exchanged))
+        return filled, sorted((reached & graph.refreshed).difference(filled))
 
     def _drop(self, step: Drop, label: str) -> None:
         self.tell(f"{label}: dropping it")

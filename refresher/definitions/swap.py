@@ -59,17 +59,25 @@ def fenced(
         waiting: called while somebody else refreshes one of them; what it raises ends the waiting.
     """
     with holding(session) as connection:
-        parameters = {"views": list(views), "worker": session.worker}
-
-        def take() -> None:
-            with connection.transaction():
-                connection.execute(set_local("lock_timeout", _FENCE_WAIT))
-                connection.execute(_QUERIES["take_fences"], parameters)
-
-        if views:
-            persist(take, waiting=waiting)
-            connection.execute(_QUERIES["note_fences"], parameters)
+        take_fences(connection, session, views, waiting)
         yield connection
+
+
+def take_fences(
+    connection: Connection, session: Session, views: Sequence[str], waiting: Callable[[], None]
+) -> None:
+    """Take fences, until the transaction ends; the arguments are those of `fenced`."""
+    if not views:
+        return
+    parameters = {"views": list(views), "worker": session.worker}
+
+    def take() -> None:
+        with connection.transaction():
+            connection.execute(set_local("lock_timeout", _FENCE_WAIT))
+            connection.execute(_QUERIES["take_fences"], parameters)
+
+    persist(take, waiting=waiting)
+    connection.execute(_QUERIES["note_fences"], parameters)
 
 
 @contextmanager

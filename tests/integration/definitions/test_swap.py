@@ -265,3 +265,28 @@ def test_whatever_owns_a_view_keeps_it(workbench: Workbench, make_role: Callable
     )
     assert workbench.execute(owners) == [(owner,)]
     workbench.execute(f"ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM {reader}")
+
+
+def test_a_refresh_that_reads_what_is_exchanged_is_let_end_first(workbench: Workbench) -> None:
+    workbench.execute("CREATE TABLE t AS SELECT 1 AS id")
+    workbench.define("low", "SELECT id FROM t", key=("id",))
+    workbench.define("between", "SELECT id FROM low", PLAIN)
+    workbench.define("high", "SELECT id FROM between", key=("id",))
+    workbench.apply_well()
+    workbench.redefine("low", query="SELECT id + 1 AS id FROM t")
+    waited: list[str] = []
+
+    with workbench.database.connect() as refreshing:
+        refreshing.execute("BEGIN")
+        refreshing.execute("SELECT FROM refresher.fence WHERE view = 'high' FOR NO KEY UPDATE")
+
+        def tell(activity: str) -> None:
+            waited.append(activity)
+            if activity == "low: waiting for the end of a refresh":
+                refreshing.execute("COMMIT")
+
+        applied = workbench.apply(tell=tell)
+
+    assert applied.succeeded
+    assert "low: exchanging" in waited[waited.index("low: waiting for the end of a refresh") :]
+    assert workbench.execute("SELECT id FROM high") == [(2,)]
