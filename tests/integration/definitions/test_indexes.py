@@ -1,3 +1,4 @@
+import psycopg
 import pytest
 
 from refresher.config.model import Index
@@ -77,3 +78,71 @@ def test_a_duplicate_key_is_told_and_keeps_nobody_else(workbench: Workbench) -> 
 
     assert set(workbench.relations()) == {"doubled", "fine", "fine_id_key"}
     assert workbench.kinds() == [("index", "doubled")]
+
+
+def test_an_index_is_replaced_under_its_name_while_others_read(workbench: Workbench) -> None:
+    workbench.define("v", "SELECT 1 AS id", indexes=(Index(columns=("id",), name="i"),))
+    workbench.apply_well()
+    oid = workbench.one("SELECT 'v'::regclass::oid::int8")
+    workbench.redefine("v", indexes=(Index(columns=("id",), method="hash", name="i"),))
+
+    with workbench.database.connect() as reader:
+        # No snapshot is held, which every CREATE INDEX CONCURRENTLY waits for.
+        reader.execute("BEGIN")
+        reader.execute("LOCK TABLE ONLY pg_description IN ACCESS SHARE MODE")
+        assert workbench.apply_well() == [("index", "v")]
+
+    definition = workbench.one("SELECT pg_get_indexdef('i'::regclass)")
+    assert definition == "CREATE INDEX i ON public.v USING hash (id)"
+    assert workbench.relations() == {"v": "m", "i": "i"}
+    assert workbench.one("SELECT 'v'::regclass::oid::int8") == oid
+
+
+def test_what_is_left_of_an_index_that_was_cut_off_is_replaced(workbench: Workbench) -> None:
+    workbench.execute("CREATE TABLE t AS SELECT 1 AS id FROM generate_series(1, 2)")
+    workbench.define("v", "SELECT id FROM t")
+    workbench.apply_well()
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        workbench.execute("CREATE UNIQUE INDEX CONCURRENTLY v_id_key ON v (id)")
+    assert "v_id_key" in workbench.relations()
+
+    workbench.redefine("v", key=("id",))
+    assert workbench.errors().keys() == {"v"}
+    assert "v_id_key" not in workbench.relations()
+    workbench.execute("TRUNCATE t; INSERT INTO t VALUES (1); REFRESH MATERIALIZED VIEW v")
+
+    assert workbench.apply_well() == [("index", "v")]
+    assert "v_id_key" in workbench.relations()
+
+
+def test_an_index_that_nobody_configured_stays_until_it_is_pruned(workbench: Workbench) -> None:
+    workbench.define("v", "SELECT 1 AS id", indexes=(Index(columns=("id",), name="i"),))
+    workbench.apply_well()
+    workbench.redefine("v", indexes=())
+
+    assert workbench.apply_well() == []
+    assert "v: index i stands and is not configured; it stays" in workbench.plan().notes
+    workbench.redefine("v", query="SELECT 2 AS id")
+    assert workbench.apply_well() == [("swap", "v")]
+    assert "i" in workbench.relations()
+    assert workbench.apply_well(prune=True) == [("drop index", "v")]
+    assert workbench.relations() == {"v": "m"}
+
+
+def test_a_name_for_an_index_that_something_else_has_keeps_the_old_view(
+    workbench: Workbench,
+) -> None:
+    workbench.define("v", "SELECT 1 AS id")
+    workbench.apply_well()
+    workbench.execute("CREATE TABLE taken (id int); CREATE TABLE refresher_taken_beside (id int)")
+    before = workbench.relations()
+
+    index = Index(columns=("id",), name="taken")
+    workbench.define("v", "SELECT 2 AS id", indexes=(index,))
+
+    assert list(workbench.errors()) == ["v"]
+    assert workbench.relations() == before
+    assert workbench.execute("SELECT id FROM v") == [(1,)]
+    workbench.execute("DROP TABLE taken")
+    assert workbench.apply_well() == [("swap", "v")]
+    assert workbench.relations() == {"v": "m", "taken": "i", "refresher_taken_beside": "r"}
