@@ -3,7 +3,6 @@
 import pytest
 
 from refresher.config.model import Index
-from refresher.runs import Trigger
 from tests.integration.definitions.conftest import PLAIN, Workbench
 
 
@@ -75,7 +74,7 @@ def test_not_when_a_refresh_came_meanwhile(bench: Workbench) -> None:
     bench.apply_well(only={"v"})
     assert bench.kinds() == [("refresh", "n"), ("refresh", "o")]
 
-    bench.populator().refresh(bench.views["n"], bench.simulate().graph, Trigger.MANUAL)
+    bench.populator().refresh(bench.views["n"], bench.simulate().graph)
     assert bench.kinds() == [("refresh", "o")]
     bench.apply_well()
 
