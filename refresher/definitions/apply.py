@@ -119,6 +119,7 @@ class _Work:
         if renames:
             self._carry_out(plan, renames)
             plan = self._plan()
+            self._register(plan.simulation.graph)
         self._carry_out(plan, [step for step in plan.plan.steps if step not in renames])
         connection = self.populator.session.connection()
         self._register(read_graph(connection, self.populator.views))
