@@ -279,21 +279,12 @@ ORDER BY o.rank, o.position, o.statement
 
 -- name: unreadable
 -- description: Relations that views read directly, and their owners may not.
--- A view's relations are read as its owner, whoever reads the view, and by REFRESH, too.
+-- A view's relations are read as its owner, whoever reads the view, and by REFRESH, too. USAGE of
+-- their schemas is asked only of who creates the view.
 SELECT
     w.label,
     format('%%I.%%I', n.nspname, c.relname) AS relation,
-    concat_ws(
-        '; ',
-        CASE
-            WHEN NOT pg_catalog.has_schema_privilege(w.owner::name, n.oid, 'USAGE')
-            THEN format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, w.owner)
-        END,
-        CASE
-            WHEN NOT pg_catalog.has_any_column_privilege(w.owner::name, c.oid, 'SELECT')
-            THEN format('GRANT SELECT ON %%I.%%I TO %%I', n.nspname, c.relname, w.owner)
-        END
-    ) AS cure
+    format('GRANT SELECT ON %%I.%%I TO %%I', n.nspname, c.relname, w.owner) AS cure
 FROM unnest(%(labels)s::text[], %(owners)s::text[], %(oids)s::oid[]) AS w (label, owner, oid)
 JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = w.oid AND r.ev_type = '1'
 JOIN pg_catalog.pg_depend AS d
@@ -302,11 +293,8 @@ JOIN pg_catalog.pg_depend AS d
 JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid AND c.relpersistence <> 't'
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS o WHERE o.rolname = w.owner)
-    AND NOT (
-        pg_catalog.has_schema_privilege(w.owner::name, n.oid, 'USAGE')
-        AND pg_catalog.has_any_column_privilege(w.owner::name, c.oid, 'SELECT')
-    )
-GROUP BY w.label, w.owner, n.oid, n.nspname, c.oid, c.relname
+    AND NOT pg_catalog.has_any_column_privilege(w.owner::name, c.oid, 'SELECT')
+GROUP BY w.label, w.owner, n.nspname, c.relname
 ORDER BY w.label, n.nspname, c.relname
 
 -- name: spell_out
