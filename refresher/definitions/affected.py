@@ -104,15 +104,16 @@ class _Closure:
             if subject.standing is not None and subject.read & going and label not in going
         ]
         self.broken |= {label for label, subject in readers if subject.desired is None}
+        rows = frozenset(str(self._subjects[label].view.relation) for label in going)
         self.repointed |= {
             label
             for label, subject in readers
-            if _is_replaceable(subject) and (label in built_on or not is_replaced(subject))
+            if _is_replaceable(subject, rows) and (label in built_on or not is_replaced(subject))
         }
         self.beside |= {
             label
             for label, subject in readers
-            if subject.desired is not None and not _is_replaceable(subject)
+            if subject.desired is not None and not _is_replaceable(subject, rows)
         }
         self.beside |= built_on & read_through(self._subjects, self.beside)
         self._prepare_repointed(built_on)
@@ -145,9 +146,13 @@ class _Closure:
         return frozenset(found)
 
 
-def _is_replaceable(subject: Subject) -> bool:
+def _is_replaceable(subject: Subject, rows: frozenset[str] = frozenset()) -> bool:
+    """Whether CREATE OR REPLACE will do, where these relations' rows come to have other types."""
     standing, desired = subject.standing, subject.desired
-    return standing is not None and desired is not None and replaceable(standing, desired)
+    if standing is None or desired is None:
+        return False
+    whole = any(type_.removesuffix("[]") in rows for _, type_ in standing.columns)
+    return replaceable(standing, desired) and not whole
 
 
 def _connected(subjects: Mapping[str, Subject], labels: frozenset[str]) -> list[frozenset[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from refresher.config.model import Kind, View
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import RelationFacts, Subject, Unreadable
-from refresher.names import RelationName
+from refresher.names import RelationName, quoted
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 
@@ -56,6 +56,8 @@ class Dependent:
     """Those of the view that it uses."""
     part_of: int | None
     """The OID of the relation it belongs to, if it is a rule or a column."""
+    owner: str | None
+    """Whose members may make it again, if anything can."""
     drop: str
     """The statement that drops it: with its whole view, if it is a column of one."""
     statement: str | None
@@ -66,17 +68,25 @@ class Dependent:
         """What people call it."""
         return f"{self.type} {self.identity}"
 
-    def problem(self, label: str, columns: Collection[str] | None) -> str | None:
+    def problem(
+        self, label: str, columns: Collection[str] | None, strangers: Collection[str] = ()
+    ) -> str | None:
         """Why it can't depend on what comes in the place of a view; None if it can.
 
         Args:
             label: the view.
             columns: those of what comes; None if nothing does.
+            strangers: roles whose belongings we may not change.
         """
         if columns is None or self.statement is None:
             return f"depends on {label}, and can't be re-pointed"
         gone = [column for column in self.columns if column not in columns]
-        return f"uses {', '.join(gone)} of {label}, which would be gone" if gone else None
+        if gone:
+            return f"uses {', '.join(gone)} of {label}, which would be gone"
+        if self.owner in strangers:
+            owner = quoted(self.owner or "")
+            return f"depends on {label} and belongs to {owner}, whose members may change it"
+        return None
 
 
 def read_dependents(connection: Connection, oids: Collection[int]) -> list[Dependent]:

@@ -95,6 +95,7 @@ SELECT
     i.identity,
     o.columns,
     coalesce(r.ev_class, oc.oid) AS part_of,
+    pg_catalog.pg_get_userbyid(coalesce(f.proowner, own.relowner))::text AS owner,
     CASE
         WHEN oc.relkind = 'c' THEN format('ALTER TYPE %%s DROP ATTRIBUTE %%I', oc.oid::regclass, oa.attname)
         WHEN oc.relkind = 'v' THEN format('DROP VIEW %%s', oc.oid::regclass)
@@ -138,6 +139,7 @@ LEFT JOIN (
     pg_catalog.pg_attrdef AS e
     JOIN pg_catalog.pg_attribute AS ea ON ea.attrelid = e.adrelid AND ea.attnum = e.adnum
 ) ON o.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND e.oid = o.objid
+LEFT JOIN pg_catalog.pg_class AS own ON own.oid = coalesce(r.ev_class, p.polrelid, e.adrelid)
 LEFT JOIN (
     pg_catalog.pg_class AS oc
     JOIN pg_catalog.pg_attribute AS oa ON oa.attrelid = oc.oid

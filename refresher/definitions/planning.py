@@ -153,9 +153,11 @@ def _read_obstacles(connection: Connection, subjects: Mapping[str, Subject]) -> 
         for label, subject in subjects.items()
     }
     found = []
-    for dependent in read_dependents(connection, labels):
+    dependents = read_dependents(connection, labels)
+    strangers = read_strangers(connection, {each.owner for each in dependents if each.owner})
+    for dependent in dependents:
         label = labels[dependent.relation]
-        problem = dependent.problem(label, columns[label])
+        problem = dependent.problem(label, columns[label], strangers)
         if problem is not None:
             part_of = None if dependent.statement else labels.get(dependent.part_of or 0)
             found.append(

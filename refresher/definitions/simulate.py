@@ -240,7 +240,15 @@ class _Simulator:
         for label in self._reads:
             template = Template(facts[label].query, self._twins.labels)
             subject = self._subjects[label]
-            shown = replace(facts[label], query=template.query(names.__getitem__))
+            shown = replace(
+                facts[label],
+                query=template.query(names.__getitem__),
+                # A whole row of a view has a type that goes by the view's name.
+                columns=tuple(
+                    (column, Template(type_, self._twins.labels).query(names.__getitem__))
+                    for column, type_ in facts[label].columns
+                ),
+            )
             desired = _dressed(subject, shown, indexes.get(label), self._connection.info.user)
             if self._means_the_same(subject, desired, template) and subject.standing:
                 desired = replace(desired, query=subject.standing.query)

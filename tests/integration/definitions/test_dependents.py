@@ -1,5 +1,7 @@
 """What nobody manages and depends on a view, while the view changes."""
 
+from collections.abc import Callable
+
 import pytest
 
 from refresher.errors import ConfigError, PlanError
@@ -205,3 +207,36 @@ def test_a_definition_changed_by_others_after_planning_is_left_alone(bench: Work
     assert result.detail == "p was changed by somebody else meanwhile; apply again"
     assert bench.one("SELECT count(*) FROM m") == 10
     assert sorted(bench.apply_well()) == [("replace", "p"), ("swap", "m")]
+
+
+def test_somebody_elses_function_stops_the_plan(
+    workbench: Workbench, make_role: Callable[..., str]
+) -> None:
+    role, other = make_role("refresher"), make_role("other")
+    workbench.execute(
+        f"GRANT CREATE ON SCHEMA public TO {role}, {other};"
+        f" ALTER SCHEMA refresher OWNER TO {role};"
+        f" CREATE TABLE t AS SELECT 1 AS id; ALTER TABLE t OWNER TO {role}"
+    )
+    for (name,) in workbench.execute(
+        "SELECT relname::text FROM pg_class"
+        " WHERE relnamespace = 'refresher'::regnamespace AND relkind IN ('r', 'v')"
+    ):
+        workbench.execute(f"ALTER TABLE refresher.{name} OWNER TO {role}")
+    workbench.work_as(role)
+    workbench.define("m", "SELECT id FROM t", grants={other: ("select",)})
+    workbench.apply_well()
+    workbench.execute(
+        f"SET ROLE {other};"
+        " CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM m; END; RESET ROLE"
+    )
+    workbench.redefine("m", query="SELECT id + 1 AS id FROM t")
+
+    (problem,) = workbench.plan().problems
+    assert problem.startswith(
+        f"function public.f() depends on m and belongs to {other}, whose members may change it;"
+    )
+
+    workbench.execute(f"GRANT {other} TO {role}")
+    workbench.apply_well()
+    assert workbench.execute("SELECT f()") == [(1,)]

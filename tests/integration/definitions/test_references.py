@@ -109,3 +109,19 @@ def test_schemas_that_no_search_path_names(workbench: Workbench) -> None:
 
     assert workbench.apply_well() == [("swap", "h", "o", "v")]
     assert workbench.execute("SELECT count(*), min(same) FROM v") == [(8, 2)]
+
+
+def test_whole_rows_of_views_are_no_drift_and_change_with_them(workbench: Workbench) -> None:
+    workbench.execute("CREATE TABLE t AS SELECT 1 AS id")
+    workbench.define("m", "SELECT id FROM t")
+    workbench.define("w", "SELECT m AS r, ARRAY[m] AS rs, (m).id AS id FROM m", PLAIN)
+    workbench.define("x", "SELECT (r).id AS id FROM w", PLAIN)
+    workbench.apply_well()
+
+    workbench.redefine("m", query="SELECT id + 1 AS id FROM t")
+
+    assert workbench.apply_well() == [("swap", "m", "w", "x")]
+    assert workbench.execute("SELECT id, (r).id AS of_row, (rs[1]).id AS of_rows FROM w") == [
+        (2, 2, 2)
+    ]
+    assert workbench.execute("SELECT id FROM x") == [(2,)]
