@@ -10,7 +10,8 @@ from refresher.cli.parameters import Command, config_option, json_option
 from refresher.config.model import Config
 from refresher.definitions.breaking import would_break
 from refresher.definitions.compare import Drift, compare, note_blocked, note_unknown
-from refresher.definitions.simulate import Simulation, simulate
+from refresher.definitions.simulate import simulate
+from refresher.definitions.simulation import Simulation
 from refresher.errors import ConfigError, RefresherError
 from refresher.postgres.sessions import connect
 

@@ -105,7 +105,7 @@ class Watch:
             self._wanted.clear()
             try:
                 self._look(connection, views)
-            except Exception:
+            except Exception:  # whatever it is, somebody still wants a look
                 self._wanted.set()
                 raise
 

@@ -1,4 +1,4 @@
-"""In which order views get their definitions. Pure.
+"""In which order views get their definitions, and in which they are tried. Pure.
 
 A plain view, to be created or replaced, needs what it reads directly. What is filled needs more:
 every view that its contents come through must have its definition. What stands as it should
@@ -8,7 +8,7 @@ So there is no circle: what lies between two views that are exchanged is exchang
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 
 from refresher.definitions.affected import (
     Exchange,
@@ -17,6 +17,7 @@ from refresher.definitions.affected import (
     read_through,
 )
 from refresher.definitions.model import Subject
+from refresher.definitions.shadow import mentions
 
 
 def in_order(
@@ -61,3 +62,21 @@ def _needs(
     }
     is_filled = subject.desired is not None and subject.desired.kind == "m"
     return frozenset(needed) | (read_through(subjects, [subject.label]) if is_filled else set())
+
+
+def likely_order(subjects: Mapping[str, Subject]) -> list[str]:
+    """An order that is right where names mean what they seem to; any will do, but takes longer."""
+    by_name: dict[str, set[str]] = {}
+    for label, subject in subjects.items():
+        by_name.setdefault(subject.view.relation.name, set()).add(label)
+    reads = {
+        label: {read for name in mentions(subject.view.query) for read in by_name.get(name, ())}
+        - {label}
+        for label, subject in subjects.items()
+    }
+    # Sorted, so that a plan is the same whenever it is made.
+    ordered = {label: sorted(read) for label, read in reads.items()}
+    try:
+        return list(TopologicalSorter(ordered).static_order())
+    except CycleError:
+        return list(subjects)

@@ -13,7 +13,8 @@ from refresher.definitions.model import RelationFacts, Subject
 from refresher.definitions.plan import Plan, make_plan
 from refresher.definitions.plan_facts import Obstacle, PlanFacts
 from refresher.definitions.requirements import closed_schemas
-from refresher.definitions.simulate import Simulation, simulate
+from refresher.definitions.simulate import simulate
+from refresher.definitions.simulation import Simulation
 from refresher.graph import Graph
 from refresher.names import RelationName
 from refresher.postgres.sessions import Connection

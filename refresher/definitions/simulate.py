@@ -9,67 +9,35 @@ Views that nobody manages but that read those that are managed are simulated, to
 they must go on working.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import psycopg
 
-from refresher.catalog.introspection import RELATION_KINDS, read_graph
+from refresher.catalog.introspection import read_graph
 from refresher.config.model import Kind, View
 from refresher.definitions import statements
-from refresher.definitions.compare import wanted_grants
+from refresher.definitions.completed import completed
 from refresher.definitions.dependents import read_reads, read_unreadable, unmanaged_readers
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import (
     IndexFacts,
     RelationFacts,
     Subject,
-    Unreadable,
     stands_as_desired,
 )
+from refresher.definitions.order import likely_order
 from refresher.definitions.refusals import explain
 from refresher.definitions.requirements import require_privileges
 from refresher.definitions.restricted import refused_when_refreshed
-from refresher.definitions.shadow import mentions
+from refresher.definitions.simulation import Simulation
 from refresher.definitions.template import Template
 from refresher.definitions.twins import Reads, Twins
 from refresher.errors import ConfigError
-from refresher.graph import Graph
 from refresher.names import RelationName
 from refresher.postgres.failures import describe
 from refresher.postgres.sessions import Connection, hide_store, short_transaction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Simulation:
-    """What stands, and what would stand if the definitions were carried out."""
-
-    order: tuple[str, ...]
-    """Every managed view after those it would read."""
-    graph: Graph
-    """Who would read whom."""
-    subjects: Mapping[str, Subject]
-    """Managed views, and unmanaged ones that read them; each after those it would read."""
-    unreadable: Mapping[str, Sequence[Unreadable]]
-    """View → relations that it would read and its owner may not."""
-
-    @property
-    def desired(self) -> dict[str, RelationFacts]:
-        """What managed views would be like."""
-        return {
-            label: subject.desired
-            for label, subject in self.subjects.items()
-            if subject.managed and subject.desired is not None
-        }
-
-    @property
-    def standing(self) -> dict[str, RelationFacts | None]:
-        """What stands in the place of managed views."""
-        return {
-            label: subject.standing for label, subject in self.subjects.items() if subject.managed
-        }
 
 
 def simulate(
@@ -138,7 +106,7 @@ class _Simulator:
         self._faults: list[str] = []
 
     def run(self) -> Simulation:
-        left = self._create_all(_likely_order(self._subjects))
+        left = self._create_all(likely_order(self._subjects))
         for label in left:
             if not self._subjects[label].managed:
                 self._problems.setdefault(label, "what it reads would not be there any more")
@@ -249,7 +217,7 @@ class _Simulator:
                     for column, type_ in facts[label].columns
                 ),
             )
-            desired = _dressed(subject, shown, indexes.get(label), self._connection.info.user)
+            desired = completed(subject, shown, indexes.get(label), self._connection.info.user)
             if self._means_the_same(subject, desired, template) and subject.standing:
                 desired = replace(desired, query=subject.standing.query)
             subjects[label] = replace(
@@ -295,50 +263,3 @@ class _Simulator:
         if standing.columns != desired.columns:
             return False
         return self._twins.mean_the_same(template.text, standing.query)
-
-
-def _likely_order(subjects: Mapping[str, Subject]) -> list[str]:
-    """An order that is right where names mean what they seem to; any will do, but takes longer."""
-    by_name: dict[str, set[str]] = {}
-    for label, subject in subjects.items():
-        by_name.setdefault(subject.view.relation.name, set()).add(label)
-    reads = {
-        label: {read for name in mentions(subject.view.query) for read in by_name.get(name, ())}
-        - {label}
-        for label, subject in subjects.items()
-    }
-    # Sorted, so that a plan is the same whenever it is made.
-    ordered = {label: sorted(read) for label, read in reads.items()}
-    try:
-        return list(TopologicalSorter(ordered).static_order())
-    except CycleError:
-        return list(subjects)
-
-
-def _dressed(
-    subject: Subject, facts: RelationFacts, indexes: Mapping[str, IndexFacts] | None, user: str
-) -> RelationFacts:
-    """What a view would be like with everything that is not in its query.
-
-    What the configuration does not speak of stays as it stands.
-    """
-    view, standing = subject.view, subject.standing
-    owner = view.owner or (standing.owner if standing else user)
-    if view.grants is not None:
-        grants: Mapping[str, frozenset[str]] = wanted_grants(view, owner)
-    else:
-        grants = standing.grants if standing else {}
-    if indexes is None:
-        indexes = {} if subject.managed or standing is None else standing.indexes
-    kept_comment = standing.comment if standing else None
-    kept_options = standing.options if standing else {}
-    return replace(
-        facts,
-        kind=RELATION_KINDS[view.kind],
-        indexes=indexes,
-        owner=owner,
-        grants=grants,
-        comment=kept_comment if view.comment is None else view.comment,
-        options=kept_options if view.options is None else view.options,
-        populated=False,
-    )

@@ -18,7 +18,7 @@ from refresher.definitions.indexing import create_index, drop_index
 from refresher.definitions.model import RelationFacts, Subject
 from refresher.definitions.patience import LOCK_TIMEOUT, persist
 from refresher.definitions.populate import Populator
-from refresher.definitions.simulate import Simulation
+from refresher.definitions.simulation import Simulation
 from refresher.definitions.step import (
     Alter,
     Create,

@@ -13,7 +13,8 @@ from refresher.definitions.apply import Applied, apply
 from refresher.definitions.plan import Plan
 from refresher.definitions.planning import read_plan
 from refresher.definitions.populate import Populator
-from refresher.definitions.simulate import Simulation, simulate
+from refresher.definitions.simulate import simulate
+from refresher.definitions.simulation import Simulation
 from refresher.events import Event
 from refresher.names import RelationName
 from refresher.postgres.sessions import Connection
