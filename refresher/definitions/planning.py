@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from graphlib import TopologicalSorter
 
-from refresher.checks.columns import broken_columns
 from refresher.config.model import View
+from refresher.definitions.breaking import read_broken
 from refresher.definitions.dependents import read_dependents, read_reads, read_strangers
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import RelationFacts, Subject
@@ -68,7 +68,7 @@ def read_plan(
         outdated=_outdated(applied, read_contents(connection, views), simulation.graph),
         removed=removed,
         obstacles=_read_obstacles(connection, subjects),
-        broken=_read_broken(connection, subjects),
+        broken=read_broken(connection, views, simulation.desired),
         strangers=read_strangers(connection, owners),
         closed=closed_schemas(
             connection, (subject.view.relation.schema for subject in subjects.values())
@@ -164,17 +164,4 @@ def _read_obstacles(connection: Connection, subjects: Mapping[str, Subject]) -> 
             found.append(
                 Obstacle(view=label, name=dependent.name, part_of=part_of, problem=problem)
             )
-    return found
-
-
-def _read_broken(
-    connection: Connection, subjects: Mapping[str, Subject]
-) -> dict[str, tuple[str, ...]]:
-    """Checks of columns that a definition breaks, whatever its contents are."""
-    found = {}
-    for label, subject in subjects.items():
-        if subject.managed and subject.desired is not None:
-            broken = broken_columns(connection, subject.view.checks, subject.desired.columns)
-            if broken:
-                found[label] = tuple(map(str, broken))
     return found
