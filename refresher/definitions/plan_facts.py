@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from refresher.definitions.model import RelationFacts, Subject, Unreadable
 from refresher.graph import Graph
+from refresher.names import RelationName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class PlanFacts:
     graph: Graph
     renamed: Mapping[str, str] = field(default_factory=dict)
     """View → the former name that what stands still has."""
+    left: Mapping[str, RelationName] = field(default_factory=dict)
+    """View → what stands under its former name, although it stands under its new one."""
     outdated: Mapping[str, str] = field(default_factory=dict)
     """View → an upstream whose definition changed since the view's contents were computed."""
     removed: Mapping[str, RelationFacts] = field(default_factory=dict)

@@ -54,8 +54,10 @@ def read_plan(
         PlanError: they read each other in a circle.
         psycopg.Error: the database went away, or does not let us read what they read.
     """
-    renamed = _read_renamed(connection, views)
-    simulation = simulate(connection, views, renamed=renamed)
+    renaming = _read_renaming(connection, views)
+    renamed = renaming.places
+    moved = {name: place for name, place in renamed.items() if place != views[name].relation}
+    simulation = simulate(connection, views, renamed=moved)
     subjects = simulation.subjects
     applied = read_applied(connection)
     owners = {subject.standing.owner for subject in subjects.values() if subject.standing}
@@ -65,6 +67,7 @@ def read_plan(
         subjects=subjects,
         graph=simulation.graph,
         renamed={name: views[name].renamed_from or "" for name in renamed},
+        left=renaming.left,
         outdated=_outdated(applied, read_contents(connection, views), simulation.graph),
         removed=removed,
         obstacles=_read_obstacles(connection, subjects),
@@ -82,22 +85,38 @@ def read_plan(
     return Planned(plan=make_plan(facts), simulation=simulation, former={**renamed, **former})
 
 
-def _read_renamed(connection: Connection, views: Mapping[str, View]) -> dict[str, RelationName]:
-    """Views that have another name than what stands, and where that is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Renaming:
+    """What `renamed_from` means for what stands."""
+
+    places: Mapping[str, RelationName]
+    """Views that go by another name in the database or in the store, and where they stand."""
+    left: Mapping[str, RelationName]
+    """Views that stand under their new name, and what stands under the former one as well."""
+
+
+def _read_renaming(connection: Connection, views: Mapping[str, View]) -> _Renaming:
     before = {name: view.renamed_from for name, view in views.items() if view.renamed_from}
-    former = read_former(connection, [name for name in before.values() if name])
+    former = read_former(connection, list(before.values()))
     places = {
         name: former.get(old, RelationName(views[name].relation.schema, old))
         for name, old in before.items()
-        if old
     }
-    candidates = [*places.values(), *(views[name].relation for name in places)]
-    stand = read_facts_of(connection, candidates)
-    return {
-        name: place
-        for name, place in places.items()
-        if place in stand and place != views[name].relation and views[name].relation not in stand
-    }
+    own = {name: views[name].relation for name in places}
+    stand = read_facts_of(connection, [*places.values(), *own.values()])
+    standing = {name: place for name, place in places.items() if place in stand}
+    return _Renaming(
+        places={
+            name: place
+            for name, place in standing.items()
+            if own[name] not in stand or (own[name] == place and before[name] in former)
+        },
+        left={
+            name: place
+            for name, place in standing.items()
+            if own[name] in stand and own[name] != place
+        },
+    )
 
 
 def _outdated(

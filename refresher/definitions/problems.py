@@ -77,6 +77,11 @@ def find_notes(facts: PlanFacts) -> Iterator[str]:
             continue
         yield from (f"{label}: {note}" for note in note_unknown(facts.graph, subject.view))
         yield from (f"{label}: {note}" for note in note_blocked(subject.view, subject.standing))
+        if label in facts.left:
+            yield (
+                f"{label}: {facts.left[label]}, whose place it was to take, stands beside it and is"
+                f" left alone; `refresher destroy {subject.view.renamed_from}` drops it"
+            )
         if not facts.prune:
             for name in extra_indexes(subject):
                 yield f"{label}: index {name} stands and is not configured; it stays"

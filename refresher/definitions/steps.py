@@ -32,7 +32,7 @@ from refresher.definitions.step import (
     Step,
     Swap,
 )
-from refresher.definitions.swap import Exchanging, fenced, take_fences
+from refresher.definitions.swap import Exchanging, fenced, has_empty_statistics, take_fences
 from refresher.errors import CatalogError, PlanError
 from refresher.events import RunFinished
 from refresher.names import RelationName
@@ -232,6 +232,9 @@ class Carrier:
             raise
         for run in runs:
             self.populator.emit(RunFinished(database=session.endpoint.alias, run=run))
+        for label in filled:
+            if has_empty_statistics(session.connection(), subjects[label].view.relation):
+                self.analyze(label)
         rows = sum(run.rows or 0 for run in runs)
         return f"{rows:,} {'row' if rows == 1 else 'rows'}" if runs else "no contents"
 

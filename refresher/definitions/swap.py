@@ -92,6 +92,13 @@ def holding(session: Session) -> Iterator[Connection]:
         yield connection
 
 
+def has_empty_statistics(connection: Connection, relation: RelationName) -> bool:
+    """Whether an exchange gave a relation statistics objects that nothing has filled yet."""
+    name = {"relation": str(relation)}
+    row = connection.execute(_QUERIES["extended_statistics"], name).fetchone()
+    return bool(row and row["present"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchanging:
     """One swap, once everything is built."""

@@ -25,3 +25,9 @@ WHERE view = ANY (%(views)s)
 -- name: lock_applying
 -- description: The right to apply definitions in this database, until the transaction ends.
 SELECT pg_try_advisory_xact_lock(7210370052) AS locked
+
+-- name: extended_statistics
+-- description: Whether a relation has statistics objects, which are empty until it is analyzed.
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_statistic_ext AS s WHERE s.stxrelid = %(relation)s::pg_catalog.regclass
+) AS present

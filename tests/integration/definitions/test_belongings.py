@@ -95,6 +95,7 @@ def test_statistics_storage_and_comments_of_a_materialized_view_go_along(
     reader, owner = make_role("reader"), make_role("owner")
     workbench.execute(
         "CREATE TABLE t (id int, name text, gone text);"
+        " INSERT INTO t SELECT n, n % 5, 'x' FROM generate_series(1, 100) AS n;"
         f" GRANT CREATE ON SCHEMA public TO {owner}; GRANT SELECT ON t TO {owner}"
     )
     workbench.define(
@@ -126,6 +127,7 @@ def test_statistics_storage_and_comments_of_a_materialized_view_go_along(
     for name in ("column gone", "statistics of_gone", "index of_gone_too"):
         del before[name]
     assert belongings(workbench, "v") == before
+    assert workbench.one("SELECT count(*) FROM pg_stats_ext WHERE statistics_name = 'st'") == 1
 
 
 @pytest.mark.pg(">= 15")

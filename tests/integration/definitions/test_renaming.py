@@ -99,3 +99,35 @@ def test_once_renamed_it_is_no_change_to_leave_it_said(bench: Workbench) -> None
     assert bench.catalog() == before
     bench.redefine("m2", renamed_from=None)
     assert bench.apply_well() == []
+
+
+def test_a_former_name_that_stands_beside_is_noted(workbench: Workbench) -> None:
+    workbench.define("old", "SELECT 1 AS id", PLAIN)
+    workbench.define("new", "SELECT 1 AS id", PLAIN)
+    workbench.apply_well()
+    del workbench.views["old"]
+    workbench.redefine("new", renamed_from="old")
+
+    assert workbench.kinds() == []
+    notes = [note for note in workbench.plan().notes if note.startswith("new: ")]
+    assert notes == [
+        (
+            "new: public.old, whose place it was to take, stands beside it and is left alone;"
+            " `refresher destroy old` drops it"
+        )
+    ]
+
+
+def test_a_view_whose_relation_keeps_its_name_keeps_its_history(workbench: Workbench) -> None:
+    relation = RelationName("public", "r")
+    workbench.define("old", "SELECT 1 AS id", relation=relation)
+    workbench.apply_well()
+    runs = workbench.one("SELECT count(*) FROM refresher.run WHERE view = 'old'")
+    workbench.define("new", "SELECT 1 AS id", relation=relation, renamed_from="old")
+    del workbench.views["old"]
+
+    assert workbench.apply_well() == [("rename", "new")]
+
+    assert runs > 0
+    assert workbench.one("SELECT count(*) FROM refresher.run WHERE view = 'new'") == runs
+    assert workbench.one("SELECT count(*) FROM refresher.state WHERE view = 'new'") == 1
