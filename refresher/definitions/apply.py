@@ -5,36 +5,30 @@ fails leaves what stood; those that need it are left out, the others go on. Inte
 the next apply drops what was being built and goes on.
 """
 
-import itertools
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
 
 from refresher.catalog.introspection import RELATION_KINDS, read_graph, read_standing
 from refresher.config.model import View
+from refresher.definitions.fences import alone
 from refresher.definitions.marks import drop_leftovers
-from refresher.definitions.patience import LOCK_TIMEOUT, pause, persist
+from refresher.definitions.patience import LOCK_TIMEOUT, persist
 from refresher.definitions.plan import Plan
 from refresher.definitions.planning import Planned, read_plan
 from refresher.definitions.populate import Populator
 from refresher.definitions.result import StepOutcome, StepResult
 from refresher.definitions.step import CreateIndex, Populate, Rename, Step
 from refresher.definitions.steps import Carrier
-from refresher.definitions.swap import holding
 from refresher.errors import CatalogError, PlanError, RefreshError, UnreachableError
 from refresher.graph import Graph
 from refresher.postgres.failures import breaks_connection, describe
-from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, set_local, short_transaction
-from refresher.refresh.session import Session
 from refresher.store.definition import record_applied
 from refresher.store.drift import ask_for_look
 from refresher.store.registry import register
-
-_QUERIES = load_queries("refresher.definitions", "swap.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,21 +73,8 @@ def apply(
         psycopg.Error: the same, while nothing had been changed yet.
     """
     work = _Work(populator, prune=prune, only=only, allow_drop=allow_drop, tell=tell, done=done)
-    with _alone(populator.session, lambda: tell("waiting for another apply")):
+    with alone(populator.session, lambda: tell("waiting for another apply")):
         return work.run(planned)
-
-
-@contextmanager
-def _alone(session: Session, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the right to apply in a database; it ends with this process."""
-    with holding(session) as connection:
-        for number in itertools.count():
-            row = connection.execute(_QUERIES["lock_applying"]).fetchone()
-            if row and row["locked"]:
-                break
-            waiting()
-            pause(number)
-        yield
 
 
 @dataclass(slots=True)

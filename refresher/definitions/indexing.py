@@ -14,12 +14,12 @@ import psycopg
 
 from refresher.definitions import statements
 from refresher.definitions.dressing import require_facts
+from refresher.definitions.fences import fenced
 from refresher.definitions.marks import free_name
 from refresher.definitions.model import IndexFacts, Subject
 from refresher.definitions.naming import BESIDE, is_made_for
 from refresher.definitions.patience import LOCK_TIMEOUT, persist
 from refresher.definitions.step import CreateIndex, DropIndex
-from refresher.definitions.swap import fenced
 from refresher.definitions.uniqueness import repeats_explained
 from refresher.errors import CatalogError
 from refresher.names import RelationName

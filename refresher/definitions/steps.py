@@ -14,6 +14,7 @@ from refresher.definitions import statements
 from refresher.definitions.beside import Building
 from refresher.definitions.dressing import dress, require_facts
 from refresher.definitions.facts import read_facts
+from refresher.definitions.fences import fenced, take_fences
 from refresher.definitions.indexing import create_index, drop_index
 from refresher.definitions.model import RelationFacts, Subject
 from refresher.definitions.patience import LOCK_TIMEOUT, persist
@@ -32,7 +33,7 @@ from refresher.definitions.step import (
     Step,
     Swap,
 )
-from refresher.definitions.swap import Exchanging, fenced, has_empty_statistics, take_fences
+from refresher.definitions.swap import Exchanging, has_empty_statistics
 from refresher.errors import CatalogError, PlanError
 from refresher.events import RunFinished
 from refresher.names import RelationName

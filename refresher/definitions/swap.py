@@ -18,7 +18,6 @@ that no refresh gets newer contents into what is about to be dropped.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
@@ -35,8 +34,7 @@ from refresher.definitions.step import Swap
 from refresher.errors import CatalogError, PlanError
 from refresher.names import RelationName
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection, connect, major, set_local
-from refresher.refresh.session import Session
+from refresher.postgres.sessions import Connection, set_local
 from refresher.runs import Run
 from refresher.store.definition import record_change
 
@@ -44,52 +42,6 @@ _QUERIES = load_queries("refresher.definitions", "swap.sql")
 
 _ALL_LOCKS_SECONDS = 0.25
 _FURTHER_LOCKS = "100ms"
-_FENCE_WAIT = "1s"
-
-
-@contextmanager
-def fenced(
-    session: Session, views: Sequence[str], waiting: Callable[[], None]
-) -> Iterator[Connection]:
-    """A transaction that holds the fences of views; it commits if nothing is raised.
-
-    Args:
-        session: which database, and who works there.
-        views: those whose contents are exchanged.
-        waiting: called while somebody else refreshes one of them; what it raises ends the waiting.
-    """
-    with holding(session) as connection:
-        take_fences(connection, session, views, waiting)
-        yield connection
-
-
-def take_fences(
-    connection: Connection, session: Session, views: Sequence[str], waiting: Callable[[], None]
-) -> None:
-    """Take fences, until the transaction ends; the arguments are those of `fenced`."""
-    if not views:
-        return
-    parameters = {"views": list(views), "worker": session.worker}
-
-    def take() -> None:
-        with connection.transaction():
-            connection.execute(set_local("lock_timeout", _FENCE_WAIT))
-            connection.execute(_QUERIES["take_fences"], parameters)
-
-    persist(take, waiting=waiting)
-    connection.execute(_QUERIES["note_fences"], parameters)
-
-
-@contextmanager
-def holding(session: Session) -> Iterator[Connection]:
-    """A transaction that may hold locks for long: while it is idle, no other one minds it.
-
-    It has no snapshot then, which CREATE INDEX CONCURRENTLY would wait for.
-    """
-    application = f"refresher {session.worker}"
-    with connect(session.endpoint, application=application) as connection, connection.transaction():
-        connection.execute(_QUERIES.on("hold", major(connection)))
-        yield connection
 
 
 def has_empty_statistics(connection: Connection, relation: RelationName) -> bool:
