@@ -20,6 +20,8 @@ from tests.torture.round import Place, Plan, play
 
 _CHANGES = int(os.environ.get("TORTURE_CHANGES", "8"))
 _KILLS = int(os.environ.get("TORTURE_KILLS", "4"))
+_ALONE = "TORTURE_CHANGES" in os.environ
+"""Whether nothing else runs: beside other tests how long readers wait says little of refresher."""
 _SEED = int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(2**32))
 
 
@@ -41,4 +43,7 @@ def test_nobody_who_reads_notices_that_definitions_change(
         )
         seen = play(plan, place)
     print(describe(seen))  # noqa: T201 - what a reader of a failure needs first
-    assert violations(seen) == []
+    found = violations(seen)
+    if not _ALONE:
+        found = [violation for violation in found if violation.rule != "read waits"]
+    assert found == []
