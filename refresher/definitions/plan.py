@@ -65,6 +65,16 @@ class _Planner:
             if subject.desired is not None
         }
 
+        self._asked_for = self._with_missing(facts.only)
+
+    def _with_missing(self, only: Collection[str] | None) -> frozenset[str] | None:
+        """The views that steps are asked for, and what is missing for them to be created."""
+        if only is None:
+            return None
+        upstreams = frozenset[str]().union(*map(self._facts.graph.all_upstreams, only))
+        missing = {label for label in upstreams if self._subjects[label].standing is None}
+        return frozenset(only) | missing
+
     def plan(self) -> Plan:
         steps = [step for step in self._steps() if self._is_asked_for(step)]
         concerned = {label for step in steps for label in step.views}
@@ -76,7 +86,7 @@ class _Planner:
         )
 
     def _is_asked_for(self, step: Step) -> bool:
-        only = self._facts.only
+        only = self._asked_for
         if only is None:
             return True
         concerned = set(step.views)

@@ -48,5 +48,5 @@ class PlanFacts:
     """View → relations it would read and its owner may not."""
     prune: bool = False
     only: Collection[str] | None = None
-    """Steps that concern none of these views are left out."""
+    """Steps that concern neither these views nor what is missing for them are left out."""
     allow_drop: Collection[str] = ()

@@ -148,6 +148,20 @@ def test_views_are_applied_alone_when_asked_for(workbench: Workbench) -> None:
     assert ("create", "ranked") in workbench.kinds()
 
 
+def test_what_is_missing_for_a_view_comes_with_it(workbench: Workbench) -> None:
+    define_chain(workbench)
+    workbench.apply_well(only={"paid"})
+    workbench.redefine("paid", comment="left alone")
+
+    applied = workbench.apply_well(only={"big_totals"})
+
+    assert [(kind, view) for kind, view in applied if kind == "create"] == [
+        ("create", "totals"),
+        ("create", "big_totals"),
+    ]
+    assert workbench.kinds(only={"paid"}) == [("alter", "paid")]
+
+
 def test_several_at_once_do_everything_once(workbench: Workbench) -> None:
     define_chain(workbench)
     at_once = threading.Barrier(4)
