@@ -40,6 +40,7 @@ def test_a_changed_query_is_shown_in_postgresqls_own_words(commands: Commands) -
     commands.configure(VIEWS | {"evens": VIEWS["evens"] | {"query": query}})
     planned = commands.run("plan")
     assert planned.code == 10
+    shown = planned.stdout.replace("numbered.id", "id")  # so PostgreSQL 15 and older write it
     for line in (
         "1. replace evens",
         "   --- evens as it stands",
@@ -48,11 +49,12 @@ def test_a_changed_query_is_shown_in_postgresqls_own_words(commands: Commands) -
         "   +  WHERE ((id % 4) = 0);",
         "2. refresh numbers",
     ):
-        assert line in planned.stdout.splitlines()
+        assert line in shown.splitlines()
     (document,) = commands.run("plan", "--json").json()
     replace, refresh = document["steps"]
     assert (replace["kind"], refresh["kind"]) == ("replace", "refresh")
-    assert "\n+  WHERE ((id % 4) = 0);" in replace["diffs"][0]["diff"]
+    diff = replace["diffs"][0]["diff"].replace("numbered.id", "id")
+    assert "\n+  WHERE ((id % 4) = 0);" in diff
     assert document["drift"] == [
         {
             "view": "evens",
