@@ -91,11 +91,7 @@ SELECT
     transaction_timestamp() AS as_of,
     pg_current_snapshot()::text AS watermark,
     (SELECT r.outcome IS NULL FROM refresher.run AS r WHERE r.id = %(run)s) AS open,
-    EXISTS (
-        SELECT FROM pg_catalog.pg_class AS c
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = %(schema)s AND c.relname = %(name)s AND c.oid = %(relation)s
-    ) AS stands,
+    now.oid IS NOT NULL AS stands,
     own.as_of AS previous_as_of,
     own.rows AS previous_rows,
     coalesce(own.upstreams_seen, '{}') AS previous_upstreams_seen,
@@ -121,8 +117,13 @@ SELECT
         + pg_stat_get_tuples_updated(%(relation)s)
         + pg_stat_get_tuples_deleted(%(relation)s) AS rows_written
 FROM taken
+LEFT JOIN (
+    pg_catalog.pg_class AS now
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = now.relnamespace
+) ON n.nspname = %(schema)s AND now.relname = %(name)s AND now.oid = %(relation)s
+-- Whether it is populated may have changed since it was looked at.
 LEFT JOIN refresher.state AS own
-    ON own.view = taken.view AND own.relation = %(relation)s AND %(populated)s
+    ON own.view = taken.view AND own.relation = now.oid AND now.relispopulated
 
 -- name: finish_run
 -- description: Step 7: the new state, the run's record, the counters and the notice, as one.

@@ -131,7 +131,6 @@ class Transaction:
                 "relation": self.target.oid,
                 "schema": self.target.relation.schema,
                 "name": self.target.relation.name,
-                "populated": self.target.populated,
             },
         ).fetchone()
         if facts is None:

@@ -4,19 +4,34 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from refresher.config.model import Checks, Timeouts
 from refresher.errors import FailureReason
 from refresher.events import RunFinished, RunStarted
-from refresher.postgres.sessions import Connection
+from refresher.postgres.sessions import Connection, Endpoint
 from refresher.refresh.attempt import Attempt
 from refresher.refresh.session import Session
-from refresher.refresh.task import NotBegun, Obstacle
+from refresher.refresh.task import Ended, NotBegun, Obstacle
 from refresher.runs import Outcome, Strategy, Trigger
 from tests.waiting import wait_until
 
 from .conftest import Background, Workshop
 
+
+class _Overtaken(Session):
+    """A worker's session that has another attempt go first, just before its own begins."""
+
+    def __init__(self, endpoint: Endpoint, first: Attempt) -> None:
+        super().__init__(endpoint, worker="test/overtaken")
+        self._first = first
+
+    def local_settings(self, timeouts: Timeouts) -> sql.Composed:
+        assert isinstance(self._first.run(), Ended)
+        return super().local_settings(timeouts)
+
+
+ENDLESS = "SELECT id, v FROM t, LATERAL (SELECT pg_sleep(60)) AS s"
 SLOW = "SELECT id, v FROM t, LATERAL (SELECT pg_sleep(0.2)) AS s"
 
 
@@ -156,6 +171,21 @@ class TestDischarge:
             wait_until(lambda: _waiting_for_locks(workshop) == 2, what="both to wait for the lock")
         ends = [type(attempt.result()).__name__ for attempt in both]
         assert sorted(ends) == ["Ended", "NotBegun"]
+        assert [run.outcome for run in workshop.history(view)] == [Outcome.SUCCEEDED]
+
+    def test_a_view_that_somebody_filled_meanwhile_is_not_filled_again(
+        self, workshop: Workshop
+    ) -> None:
+        """The second looked at an empty view, and begins after the first has committed."""
+        view = workshop.view("m", "SELECT id FROM t")
+        task = workshop.task(view)
+        first = Attempt(workshop.session, task, workshop.events.append)
+        session = _Overtaken(workshop.endpoint, first)
+        try:
+            second = Attempt(session, task, workshop.events.append).run()
+        finally:
+            session.discard()
+        assert second == NotBegun(Obstacle.DISCHARGED)
         assert [run.outcome for run in workshop.history(view)] == [Outcome.SUCCEEDED]
 
     def test_a_run_that_was_closed_meanwhile_does_nothing(
@@ -324,9 +354,15 @@ class TestFailures:
     def test_somebody_s_cancel_is_no_timeout(
         self, workshop: Workshop, bystander: Connection
     ) -> None:
-        view = workshop.view("m", SLOW)
+        view = workshop.view("m", ENDLESS)
         attempt = Background(workshop.attempt(view))
-        wait_until(lambda: workshop.state(view).running, what="the refresh to hold its fence")
+        wait_until(
+            lambda: workshop.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'refresher test/worker'"
+                " AND datname = current_database() AND wait_event = 'PgSleep'"
+            ),
+            what="the query to be at work",
+        )
         bystander.execute(
             "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'refresher test/worker'"

@@ -223,7 +223,7 @@ def take_fence(connection: Connection, view: str, graph: Graph) -> dict[str, Any
     """What a refresh that began now would record."""
     query = load_queries("refresher.refresh", "attempt.sql")["take_fence"]
     known = {"view": view, "upstreams": list(graph.refreshed_upstreams(view))}
-    unused = {"run": 0, "worker": "w", "relation": 0, "populated": True, "schema": "", "name": ""}
+    unused = {"run": 0, "worker": "w", "relation": 0, "schema": "", "name": ""}
     with connection.transaction(force_rollback=True):
         row = connection.execute(query, {**known, **unused}).fetchone()
     assert row is not None
