@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from refresher.config.model import Checks, Timeouts
+from refresher.config.model import Checks, Timeouts, View
 from refresher.errors import FailureReason
 from refresher.events import RunFinished, RunStarted
 from refresher.postgres.sessions import Connection, Endpoint
@@ -31,8 +31,23 @@ class _Overtaken(Session):
         return super().local_settings(timeouts)
 
 
-ENDLESS = "SELECT id, v FROM t, LATERAL (SELECT pg_sleep(60)) AS s"
+ENDLESS = "SELECT id, v FROM t, LATERAL (SELECT pg_sleep(max(seconds)) FROM pause) AS s"
 SLOW = "SELECT id, v FROM t, LATERAL (SELECT pg_sleep(0.2)) AS s"
+
+
+def _endless(workshop: Workshop) -> tuple[View, Background]:
+    """A refresh whose query is at work, and stays so."""
+    workshop.execute("CREATE TABLE pause AS SELECT 60 AS seconds")
+    view = workshop.view("m", ENDLESS)
+    attempt = Background(workshop.attempt(view))
+    wait_until(
+        lambda: workshop.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'refresher test/worker'"
+            " AND datname = current_database() AND wait_event = 'PgSleep'"
+        ),
+        what="the query to be at work",
+    )
+    return view, attempt
 
 
 def test_an_unpopulated_view_is_filled(workshop: Workshop) -> None:
@@ -338,9 +353,7 @@ class TestFailures:
         assert "CREATE UNIQUE INDEX" in (run.error or "")
 
     def test_a_killed_backend(self, workshop: Workshop, bystander: Connection) -> None:
-        view = workshop.view("m", SLOW)
-        attempt = Background(workshop.attempt(view))
-        wait_until(lambda: workshop.state(view).running, what="the refresh to hold its fence")
+        view, attempt = _endless(workshop)
         bystander.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'refresher test/worker'"
@@ -349,20 +362,13 @@ class TestFailures:
         run = attempt.run()
         assert (run.outcome, run.failure) == (Outcome.FAILED, FailureReason.CONNECTION)
         assert not workshop.state(view).running
+        workshop.execute("UPDATE pause SET seconds = 0")
         assert workshop.refresh(view).succeeded
 
     def test_somebody_s_cancel_is_no_timeout(
         self, workshop: Workshop, bystander: Connection
     ) -> None:
-        view = workshop.view("m", ENDLESS)
-        attempt = Background(workshop.attempt(view))
-        wait_until(
-            lambda: workshop.execute(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = 'refresher test/worker'"
-                " AND datname = current_database() AND wait_event = 'PgSleep'"
-            ),
-            what="the query to be at work",
-        )
+        _, attempt = _endless(workshop)
         bystander.execute(
             "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'refresher test/worker'"
@@ -441,11 +447,8 @@ class TestChecks:
 
 class TestCancelling:
     def test_a_refresh_is_cancelled_on_the_server(self, workshop: Workshop) -> None:
-        view = workshop.view("m", SLOW)
-        cancelled = workshop.attempt(view)
-        attempt = Background(cancelled)
-        wait_until(lambda: workshop.state(view).running, what="the refresh to hold its fence")
-        cancelled.cancel()
+        view, attempt = _endless(workshop)
+        attempt.attempt.cancel()
         run = attempt.run()
         assert (run.outcome, run.failure, run.error) == (Outcome.CANCELLED, None, None)
         assert not workshop.state(view).running
