@@ -1,6 +1,7 @@
 """The incident: a list that its readers can't read, while its count says that all is well."""
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -40,7 +41,7 @@ def create_view(owner: Secret) -> None:
 
 def read_page(place: Place) -> Reading:
     """Read the list's first page as the API reads it; a statement timeout is an outcome here."""
-    with _login(place, AUTHENTICATOR) as connection:
+    with closing(_login(place, AUTHENTICATOR)) as connection:
         began = time.perf_counter()
         try:
             rows = len(connection.execute(PAGE_SQL).fetchall())
@@ -52,14 +53,18 @@ def read_page(place: Place) -> Reading:
 
 def count_rows(place: Place) -> Reading:
     """Count the list as people did who looked into the incident."""
-    with _login(place, SERVICE_ROLE) as connection:
+    with closing(_login(place, SERVICE_ROLE)) as connection:
         began = time.perf_counter()
         ((rows,),) = connection.execute(COUNT_SQL).fetchall()
         return Reading(role=SERVICE_ROLE, seconds=time.perf_counter() - began, rows=rows)
 
 
 def _login(place: Place, role: str) -> psycopg.Connection:
-    """A session that really logged in as the role: SET ROLE would not apply its settings."""
+    """A session that really logged in as the role: SET ROLE would not apply its settings.
+
+    It is only to be closed: there is nothing to roll back, and psycopg warns where it can't because
+    a signal came between the sending of a statement and its answer.
+    """
     connection = None
     try:
         with postponed():  # a session that nobody has yet could not be closed
