@@ -152,6 +152,14 @@ def setting(conninfo: str, name: str) -> str:
     return str(row[0])
 
 
+def lives(process: psutil.Process) -> bool:
+    """Whether a process is there, and not only waits for somebody to notice its end."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def environment_of(process: psutil.Process) -> dict[str, str]:
     """What a process was given; nothing of one that has just ended."""
     try:
@@ -285,7 +293,7 @@ class TestKeptData:
             connection.execute("CREATE TABLE kept AS SELECT 1 AS value")
         family = family_of(server.pid)
         family[1].kill()
-        wait_until(lambda: not any(process.is_running() for process in family[1:]))
+        wait_until(lambda: not any(lives(process) for process in family[1:]), deadline=60)
         server.stop()
         with embedded.start(data_dir) as server, psycopg.connect(server.conninfo) as connection:
             assert connection.execute("SELECT value FROM kept").fetchone() == (1,)
