@@ -18,7 +18,16 @@ from enum import StrEnum
 from typing import assert_never
 
 from refresher import cron
-from refresher.config.model import AfterUpstream, Cron, Default, Every, Manual, Schedule, View
+from refresher.config.model import (
+    AfterUpstream,
+    Cron,
+    Default,
+    Every,
+    Manual,
+    Schedule,
+    TargetLag,
+    View,
+)
 from refresher.graph import Graph
 
 SLACK = timedelta(minutes=10)
@@ -78,6 +87,8 @@ def longest_gap(schedule: Schedule) -> timedelta | None:
         case Cron(cron=expression, timezone=zone, jitter=jitter):
             gap = cron.longest_gap(expression, zone)
             return None if gap is None else gap + jitter
+        case TargetLag(target=target):
+            return target
         case AfterUpstream(jitter=jitter):
             return jitter
         case Manual():
@@ -89,7 +100,8 @@ def longest_gap(schedule: Schedule) -> timedelta | None:
 def effective_max_staleness(views: Mapping[str, View], graph: Graph) -> dict[str, timedelta | None]:
     """Every view's limit, by name; None means that it has none.
 
-    A configured limit stands. One to be derived is, for a refreshed view, the larger of
+    A configured limit stands. One to be derived is twice the target lag + 10 m where there is one,
+    since that goes back to the base tables; else, for a refreshed view, the larger of
 
     - twice the longest gap of its schedule + 10 m (for `after: upstream` this is nothing), and
     - for each nearest refreshed upstream: that one's limit + the longest gap + 10 m, since what it
@@ -113,6 +125,8 @@ def effective_max_staleness(views: Mapping[str, View], graph: Graph) -> dict[str
 
 
 def _derived_limit(view: View, upstreams: Sequence[timedelta | None]) -> timedelta | None:
+    if isinstance(view.schedule, TargetLag):
+        return 2 * view.schedule.target + SLACK
     limits = [limit for limit in upstreams if limit is not None]
     if len(limits) < len(upstreams):
         return None

@@ -48,11 +48,23 @@ class AfterUpstream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLag:
+    """Due in time for the staleness, back to the base tables, to stay below `target`.
+
+    What it reads is refreshed as often as that needs, whatever its own schedule, unless that is
+    manual.
+    """
+
+    target: timedelta
+    jitter: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manual:
     """Never due by itself."""
 
 
-Schedule: TypeAlias = Every | Cron | AfterUpstream | Manual
+Schedule: TypeAlias = Every | Cron | AfterUpstream | TargetLag | Manual
 
 StrategyChoice: TypeAlias = Strategy | Literal["auto"]
 
@@ -220,6 +232,11 @@ class View:
     def refreshed(self) -> bool:
         """Whether there is anything to refresh: not for a plain view."""
         return self.kind is Kind.MATERIALIZED_VIEW
+
+    @property
+    def target_lag(self) -> timedelta | None:
+        """The staleness its schedule aims to stay below; None where it aims at none."""
+        return self.schedule.target if isinstance(self.schedule, TargetLag) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from refresher.config.model import (
     Schedule,
     Server,
     StrategyChoice,
+    TargetLag,
     Timeouts,
     View,
 )
@@ -165,6 +166,9 @@ def _schedule(section: ScheduleSection | str, spot: Spot, faults: Faults) -> Sch
         gap = shortest_gap(section.cron)
         zone = section.timezone or _UTC
         schedule = Cron(cron=section.cron, timezone=zone, jitter=jitter)
+    elif section.target_lag is not None:
+        gap = section.target_lag
+        schedule = TargetLag(target=gap, jitter=jitter)
     if gap is not None and jitter >= gap:
         where = spot.below(("jitter",))
         problem = "must be shorter than the time between two due instants; shorten it"

@@ -110,11 +110,11 @@ def _one_of(section: Section, names: tuple[str, ...]) -> None:
 
 
 class ScheduleSection(Section):
-    """When a view is due: exactly one of `every`, `cron` and `after`."""
+    """When a view is due: exactly one of `every`, `cron`, `after` and `target_lag`."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": ["every"]}, {"required": ["cron"]}, {"required": ["after"]}],
+            "oneOf": [{"required": [name]} for name in ("every", "cron", "after", "target_lag")],
             "dependentRequired": {"timezone": ["cron"]},
         }
     )
@@ -122,12 +122,15 @@ class ScheduleSection(Section):
     every: Interval | None = _key("Due once in every such interval.")
     cron: CronText | None = _key("Due when these five fields match: minute hour day month weekday.")
     after: Literal["upstream"] | None = _key("`upstream`: due when an upstream has newer contents.")
+    target_lag: Interval | None = _key(
+        "The staleness, back to the base tables, to stay below; what it reads follows."
+    )
     timezone: TimeZone | None = _key("The IANA time zone `cron` is read in.", "UTC")
     jitter: Duration | None = _key("The most by which an instant is put off, to spread the load.")
 
     @model_validator(mode="after")
     def _is_one_schedule(self) -> Self:
-        _one_of(self, ("every", "cron", "after"))
+        _one_of(self, ("every", "cron", "after", "target_lag"))
         if self.timezone is not None and self.cron is None:
             problem = "has a timezone without cron; remove it"
             raise refusal(problem)

@@ -9,6 +9,8 @@ from refresher.events import Listener, RunFinished
 from refresher.graph import Graph
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
+from refresher.schedule.aims import Aim
+from refresher.schedule.usual import read_aims
 from refresher.store import presence
 from refresher.store.registry import forget_abandoned, register
 
@@ -31,6 +33,7 @@ class Chores:
         in_flight: Callable[[], Collection[int]],
     ) -> None:
         self.graph = Graph({}, frozenset())
+        self.aims: Mapping[str, Aim] = {}
         self._database = database
         self._worker = worker
         self._emit = emit
@@ -81,5 +84,6 @@ class Chores:
 
     def _read_graph(self, connection: Connection, views: Mapping[str, View]) -> None:
         self.graph = read_graph(connection, views)
+        self.aims = read_aims(connection, views, self.graph)
         register(connection, views, self.graph, max_parallel=self._database.max_parallel)
         self._graph_at = time.monotonic() + _GRAPH_SECONDS

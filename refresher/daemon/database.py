@@ -211,7 +211,7 @@ class DatabaseLoop:
         read = {name: view for name, view in views.items() if name in concerned}
         states = read_states(connection, read)
         now = self._read_clock(connection)
-        decisions = decide_all(read, states, graph, now)
+        decisions = decide_all(read, states, graph, self._chores.aims, now)
         self._dispatcher.look(
             {name: decisions[name] for name in names & decisions.keys()},
             views=read,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import product
 from typing import assert_never
 
-from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule
+from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule, TargetLag
 from refresher.definitions.compare import Aspect
 from refresher.durations import format_duration
 from refresher.errors import FailureReason
@@ -76,6 +76,8 @@ def _schedule(schedule: Schedule) -> str:
             return f"cron {expression} {zone.key}"
         case AfterUpstream():
             return "after upstream"
+        case TargetLag(target=target):
+            return f"target lag {format_duration(target)}"
         case Manual():
             return "manual"
         case other:
@@ -123,6 +125,11 @@ VIEW_FAMILIES: tuple[ViewFamily, ...] = (
         "refresher_view_refresh_start_timestamp_seconds",
         "When the refresh in flight began. Absent while there is none.",
         lambda view: _unix(view.running_since),
+    ),
+    gauge(
+        "refresher_view_target_lag_seconds",
+        "The staleness its schedule aims to stay below. Absent where it aims at none.",
+        lambda view: _seconds(view.view.target_lag),
     ),
     gauge(
         "refresher_view_max_staleness_seconds",

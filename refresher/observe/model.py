@@ -73,7 +73,7 @@ class ViewSnapshot:
 
     def state(self, now: datetime) -> State:
         """Its staleness, judged."""
-        return freshness.state(self.staleness(now), None, self.max_staleness)
+        return freshness.state(self.staleness(now), self.view.target_lag, self.max_staleness)
 
     def as_json(self, now: datetime) -> dict[str, Any]:
         """The row that `refresher status` prints; times are ISO 8601."""
@@ -86,6 +86,7 @@ class ViewSnapshot:
             "as_of": _text(self.stored.as_of),
             "data_as_of": _text(self.data_as_of(now)),
             "staleness_seconds": _seconds(self.staleness(now)),
+            "target_lag_seconds": _seconds(self.view.target_lag),
             "max_staleness_seconds": _seconds(self.max_staleness),
             "last_run": self.last_run and self.last_run.as_json(),
             "next_due_at": _text(self.next_due_at),

@@ -18,6 +18,7 @@ from refresher.postgres.sessions import Connection, local_settings
 from refresher.runs import Outcome, Run
 from refresher.schedule.due import Facts, Waiting, decide, next_due_at
 from refresher.schedule.facts import gather_facts
+from refresher.schedule.usual import read_aims
 from refresher.store.drift import Watched, read_watched
 from refresher.store.presence import replicas
 from refresher.store.state import LastRun, ViewState, read_clock, read_last_runs, read_states
@@ -48,12 +49,13 @@ def read_snapshot(
             )
         )
         found = _Found.read(connection, views)
+        aims = read_aims(connection, views, graph)
         living = replicas(connection)
         unmanaged = _unmanaged_views(connection, found.states)
         # Last, for decisions need states that were read no later than their now.
         clock = _read_clock(connection)
     limits = freshness.effective_max_staleness(views, graph)
-    facts = gather_facts(views, found.states, graph, clock.now)
+    facts = gather_facts(views, found.states, graph, aims, clock.now)
     return DatabaseSnapshot(
         database=database.alias,
         read_at=clock.now,

@@ -17,6 +17,8 @@ What makes an instant:
   newest instant there was.
 - `after: upstream`: an upstream whose as_of is newer than the one this view has read; it may have
   to wait for others (`upstreams.py`).
+- `target_lag`, its own or that of a view below it: that staleness gets near it (`target.py`); a
+  view has this besides the instants of its own schedule.
 - a request: it outlives a pause, which holds the schedule only.
 
 How it fails. Facts may be old when they are acted upon: an attempt decides again under the fence.
@@ -25,13 +27,14 @@ keeps its readers waiting by name. Nothing here raises on a configuration that w
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
-from refresher.config.model import AfterUpstream, Cron, Every, Manual, View
+from refresher.config.model import AfterUpstream, Cron, Every, Manual, TargetLag, View
 from refresher.refresh.retry import First, GiveUp, RetryAt, next_attempt
 from refresher.runs import Run, Trigger
-from refresher.schedule import instants, upstreams
+from refresher.schedule import instants, target, upstreams
+from refresher.schedule.aims import MARGIN, Aim
 from refresher.schedule.upstreams import UpstreamFacts
 
 
@@ -49,6 +52,10 @@ class Facts:
     unsuccessful: tuple[Run, ...]
     """Runs since the last success, oldest first."""
     upstreams: tuple[UpstreamFacts, ...]
+    data_as_of: datetime | None = None
+    """Of the contents that stand; None if unknown."""
+    aim: Aim | None = None
+    """How stale it may get, where a target lag bounds that."""
 
     @property
     def contents_as_of(self) -> datetime | None:
@@ -96,10 +103,11 @@ def decide(view: View, facts: Facts) -> Decision:
     requested = _decide_request(view, facts)
     if isinstance(requested, Due):
         return requested
-    scheduled = Waiting("paused") if facts.paused else _decide_schedule(view, facts)
-    if requested is None or isinstance(scheduled, Due):
-        return scheduled
-    return Waiting(requested.reason, _earlier(requested.until, _until(scheduled)))
+    if facts.paused:
+        scheduled: Decision = Waiting("paused")
+    else:
+        scheduled = _either(_decide_schedule(view, facts), _decide_target(view, facts))
+    return scheduled if requested is None else _either(requested, scheduled)
 
 
 def undischarged(view: View, facts: Facts) -> datetime | None:
@@ -110,6 +118,8 @@ def undischarged(view: View, facts: Facts) -> datetime | None:
     """
     as_of = facts.contents_as_of
     pending = [facts.requested_at if _decide_request(view, facts) is not None else None]
+    if isinstance(aimed_at := _decide_target(view, facts), Due):
+        pending.append(aimed_at.due_at)
     match view.schedule:
         case Every() | Cron():
             newest = _newest_instant(view, facts)
@@ -118,7 +128,7 @@ def undischarged(view: View, facts: Facts) -> datetime | None:
             pending.append(newest)
         case AfterUpstream():
             pending.append(upstreams.behind_since(facts.upstreams, as_of))
-        case Manual():
+        case TargetLag() | Manual():
             pass
         case other:
             assert_never(other)
@@ -136,7 +146,28 @@ def next_due_at(view: View, facts: Facts) -> datetime | None:
     due_at = _newest_instant(view, facts)
     if due_at is None or isinstance(_attempt(view, facts, _trigger(view), due_at), GiveUp):
         due_at = instants.next_after(view.schedule, view.name, facts.now)
-    return _earlier(requested_at, due_at)
+    match _decide_target(view, facts):
+        case Due(due_at=instant) | Idle(next_due_at=instant) | Waiting(until=instant):
+            return _earlier(requested_at, _earlier(due_at, instant))
+        case other:
+            assert_never(other)
+
+
+def expected_at(view: View, facts: Facts, decision: Decision) -> datetime | None:
+    """When the next success of a view can be expected to be there, by what is usual for it.
+
+    None if nobody can tell: it is paused, or only somebody's request will begin it.
+    """
+    if facts.running or isinstance(decision, Due):
+        begins: datetime | None = facts.now
+    elif facts.paused or isinstance(view.schedule, Manual):
+        begins = _until(decision)
+    else:
+        above = (upstream.expected_at for upstream in facts.upstreams)
+        followed = max((at for at in above if at is not None), default=None)
+        begins = _until(decision) or followed
+    takes = MARGIN if facts.aim is None else facts.aim.usual + MARGIN
+    return begins and max(begins, facts.now) + takes
 
 
 def misfires(view: View, previous_as_of: datetime | None, as_of: datetime) -> int:
@@ -169,10 +200,55 @@ def _decide_schedule(view: View, facts: Facts) -> Decision:
             return due
         case Waiting(reason, until):
             return Waiting(reason, _earlier(until, following))
-        case GiveUp(reason):
-            return Waiting(f"{reason}; waits for its next due instant", following)
+        case GiveUp() as end:
+            return _given_up(end, following)
         case other:
             assert_never(other)
+
+
+def _decide_target(view: View, facts: Facts) -> Decision:
+    if facts.aim is None:
+        return Idle(None)
+    aimed = target.Aimed(
+        view=view.name,
+        aim=facts.aim,
+        now=facts.now,
+        as_of=facts.contents_as_of,
+        data_as_of=facts.data_as_of if facts.populated else None,
+        upstreams=facts.upstreams,
+        jitter=view.schedule.jitter if isinstance(view.schedule, TargetLag) else timedelta(),
+    )
+    match target.decide(aimed):
+        case target.NotYet(until, reason):
+            return Idle(until) if reason is None else Waiting(reason, until)
+        case target.Pending(due_at, trigger):
+            attempt = _attempt(view, facts, trigger, due_at)
+            if isinstance(attempt, GiveUp):
+                return _given_up(attempt, target.next_after(aimed))
+            return attempt
+        case other:
+            assert_never(other)
+
+
+def _given_up(end: GiveUp, following: datetime | None) -> Waiting:
+    return Waiting(f"{end.reason}; waits for its next due instant", following)
+
+
+def _either(one: Decision, other: Decision) -> Decision:
+    """What two reasons to refresh come to: whichever has it begin, or wait for the sooner."""
+    if isinstance(other, Due) and not isinstance(one, Due):
+        return other
+    match one:
+        case Due():
+            return one
+        case Waiting(reason, until):
+            return Waiting(reason, _earlier(until, _until(other)))
+        case Idle(next_due_at) if isinstance(other, Waiting):
+            return Waiting(other.reason, _earlier(next_due_at, other.until))
+        case Idle(next_due_at):
+            return Idle(_earlier(next_due_at, _until(other)))
+        case never:
+            assert_never(never)
 
 
 def _attempt(
@@ -206,7 +282,7 @@ def _newest_instant(view: View, facts: Facts) -> datetime | None:
             return None if newest is None or (as_of and as_of >= newest) else newest
         case AfterUpstream():
             return max(upstreams.due_instants(facts.upstreams, as_of), default=None)
-        case Manual():
+        case TargetLag() | Manual():
             return None
         case other:
             assert_never(other)
@@ -221,8 +297,12 @@ def _wait_for_upstreams(view: str, schedule: AfterUpstream, facts: Facts) -> Wai
     return Waiting("jitter", start) if start is not None and start > facts.now else None
 
 
-def _until(decision: Waiting | Idle) -> datetime | None:
-    return decision.until if isinstance(decision, Waiting) else decision.next_due_at
+def _until(decision: Decision) -> datetime | None:
+    match decision:
+        case Due(due_at=instant) | Waiting(until=instant) | Idle(next_due_at=instant):
+            return instant
+        case other:
+            assert_never(other)
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

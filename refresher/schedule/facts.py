@@ -1,18 +1,24 @@
 """From what the database says of views to the facts their decisions need. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from refresher.config.model import View
 from refresher.errors import FailureReason
 from refresher.graph import Graph
-from refresher.schedule.due import Decision, Facts, decide, undischarged
+from refresher.schedule.aims import Aim
+from refresher.schedule.due import Decision, Facts, decide, expected_at, undischarged
 from refresher.schedule.upstreams import UpstreamFacts
 from refresher.store.state import ViewState
 
 
 def decide_all(
-    views: Mapping[str, View], states: Mapping[str, ViewState], graph: Graph, now: datetime
+    views: Mapping[str, View],
+    states: Mapping[str, ViewState],
+    graph: Graph,
+    aims: Mapping[str, Aim],
+    now: datetime,
 ) -> dict[str, Decision]:
     """Decide about views, upstream first.
 
@@ -20,25 +26,45 @@ def decide_all(
         views: the views to decide about, with every view above them.
         states: their states, read no later than `now`.
         graph: who reads whom.
+        aims: how stale each view that has an aim may get.
         now: the database's clock.
     """
-    facts = gather_facts(views, states, graph, now)
+    facts = gather_facts(views, states, graph, aims, now)
     return {name: decide(views[name], of) for name, of in facts.items()}
 
 
 def gather_facts(
-    views: Mapping[str, View], states: Mapping[str, ViewState], graph: Graph, now: datetime
+    views: Mapping[str, View],
+    states: Mapping[str, ViewState],
+    graph: Graph,
+    aims: Mapping[str, Aim],
+    now: datetime,
 ) -> dict[str, Facts]:
     """The facts about views, upstream first; the arguments are those of `decide_all`."""
-    pending: dict[str, datetime | None] = {}
+    seen: dict[str, _Outlook] = {}
     facts = {}
     for name in graph.order(views.keys() & graph.reads.keys()):
-        facts[name] = _facts(states[name], _upstreams(name, states, graph, pending), now)
-        pending[name] = undischarged(views[name], facts[name])
+        upstreams = _upstreams(name, states, graph, seen)
+        facts[name] = of = _facts(states[name], upstreams, aims.get(name), now)
+        expected = expected_at(views[name], of, decide(views[name], of)) if aims else None
+        seen[name] = _Outlook(undischarged(views[name], of), expected)
     return facts
 
 
-def _facts(state: ViewState, upstreams: tuple[UpstreamFacts, ...], now: datetime) -> Facts:
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What the views below need to know of what becomes of a view."""
+
+    undischarged: datetime | None
+    expected_at: datetime | None
+
+
+_UNKNOWN = _Outlook(None, None)
+
+
+def _facts(
+    state: ViewState, upstreams: tuple[UpstreamFacts, ...], aim: Aim | None, now: datetime
+) -> Facts:
     return Facts(
         now=now,
         as_of=state.as_of,
@@ -48,6 +74,8 @@ def _facts(state: ViewState, upstreams: tuple[UpstreamFacts, ...], now: datetime
         requested_at=state.requested_at,
         unsuccessful=state.unsuccessful,
         upstreams=upstreams,
+        data_as_of=state.data_as_of,
+        aim=aim,
     )
 
 
@@ -55,15 +83,17 @@ def _upstreams(
     name: str,
     states: Mapping[str, ViewState],
     graph: Graph,
-    pending: Mapping[str, datetime | None],
+    seen: Mapping[str, _Outlook],
 ) -> tuple[UpstreamFacts, ...]:
     return tuple(
         UpstreamFacts(
             name=upstream,
             as_of=states[upstream].as_of,
             seen_as_of=states[name].upstreams_seen.get(upstream),
-            undischarged=pending.get(upstream),
+            undischarged=seen.get(upstream, _UNKNOWN).undischarged,
             paused=states[upstream].paused_until is not None,
+            data_as_of=states[upstream].data_as_of,
+            expected_at=seen.get(upstream, _UNKNOWN).expected_at,
             failure=_last_failure(states[upstream]),
         )
         for upstream in graph.refreshed_upstreams(name)

@@ -4,8 +4,8 @@ An instant is *nominal* plus jitter. `every` has its nominal instants at the epo
 plus whole multiples; cron where `refresher.cron` says. Jitter is derived from the view's name and
 the nominal instant, and never reaches the next nominal one, so that instants keep their order.
 
-`after: upstream` and `manual` have no instants of their own. Times are aware, and UTC on the way
-out. A cron expression that never matches has no instants either.
+`after: upstream`, `target_lag` and `manual` have no instants of their own. Times are aware, and UTC
+on the way out. A cron expression that never matches has no instants either.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain, dropwhile, islice, pairwise, takewhile
 from typing import assert_never
 
-from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule
+from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule, TargetLag
 from refresher.cron import Neighbours, timeline
 from refresher.names import stable_number
 
@@ -50,7 +50,7 @@ def count(
             return min(max(passed, 0), limit)
         case Cron():
             return _count_cron(schedule, view, after, until, limit)
-        case AfterUpstream() | Manual():
+        case AfterUpstream() | TargetLag() | Manual():
             return 0
         case other:
             assert_never(other)
@@ -80,7 +80,7 @@ def _around(schedule: Schedule, view: str, at: datetime) -> Neighbours | None:
         case Cron(cron=expression, timezone=zone):
             line = timeline(expression, zone)
             return None if line is None else line.around(at)
-        case AfterUpstream() | Manual():
+        case AfterUpstream() | TargetLag() | Manual():
             return None
         case other:
             assert_never(other)

@@ -34,6 +34,10 @@ class UpstreamFacts:
     undischarged: datetime | None
     """Since when it is behind its own instants: what `due.undischarged` says of it."""
     paused: bool
+    data_as_of: datetime | None = None
+    """Of the contents it has; None if unknown."""
+    expected_at: datetime | None = None
+    """When its next success can be expected to be there; None if nobody can tell."""
     failure: FailureReason | None = None
     """How its newest run failed, if it did."""
 

@@ -34,6 +34,7 @@ def register(
             "schemas": [view.relation.schema for view in views.values()],
             "names": [view.relation.name for view in views.values()],
             "kinds": [view.kind.value for view in views.values()],
+            "target_lags": [view.target_lag for view in views.values()],
             "max_staleness": [limits[name] for name in views],
             "places": Jsonb(places),
         },

@@ -1,8 +1,8 @@
 """Reading what the store knows of views. Nothing here writes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from refresher.config.model import View
 from refresher.postgres.queries import load_queries
@@ -101,6 +101,12 @@ def read_history(connection: Connection, view: str, *, limit: int) -> tuple[Run,
     """A view's newest runs first."""
     rows = connection.execute(_QUERIES["history"], {"view": view, "limit": limit})
     return tuple(map(Run.from_row, rows))
+
+
+def read_usual_durations(connection: Connection, views: Collection[str]) -> dict[str, timedelta]:
+    """The 95th percentile of how long each view's last 20 successes took; of those that had one."""
+    rows = connection.execute(_QUERIES["usual_durations"], {"views": list(views)})
+    return {row["view"]: timedelta(seconds=row["seconds"]) for row in rows}
 
 
 def read_median_seconds(connection: Connection, view: str) -> float | None:

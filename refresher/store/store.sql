@@ -4,8 +4,8 @@ WITH wanted AS (
     SELECT *
     FROM unnest(
         %(views)s::text[], %(schemas)s::text[], %(names)s::text[], %(kinds)s::text[],
-        %(max_staleness)s::interval[]
-    ) AS w (name, schema_name, relation_name, kind, max_staleness)
+        %(target_lags)s::interval[], %(max_staleness)s::interval[]
+    ) AS w (name, schema_name, relation_name, kind, target_lag, max_staleness)
     JOIN jsonb_to_recordset(%(places)s::jsonb)
         AS g (name text, upstreams text[], unmanaged text[]) USING (name)
 ), fenced AS (
@@ -17,23 +17,26 @@ WITH wanted AS (
     ON CONFLICT DO NOTHING
 )
 INSERT INTO refresher.view AS v (
-    name, schema_name, relation_name, kind, max_staleness, upstreams, unmanaged
+    name, schema_name, relation_name, kind, target_lag, max_staleness, upstreams, unmanaged
 )
-SELECT name, schema_name, relation_name, kind, max_staleness, upstreams, unmanaged
+SELECT name, schema_name, relation_name, kind, target_lag, max_staleness, upstreams, unmanaged
 FROM wanted
 ORDER BY name
 ON CONFLICT (name) DO UPDATE SET
     schema_name = excluded.schema_name,
     relation_name = excluded.relation_name,
     kind = excluded.kind,
+    target_lag = excluded.target_lag,
     max_staleness = excluded.max_staleness,
     upstreams = excluded.upstreams,
     unmanaged = excluded.unmanaged,
     registered_at = excluded.registered_at
-WHERE (v.schema_name, v.relation_name, v.kind, v.max_staleness, v.upstreams, v.unmanaged)
-    IS DISTINCT FROM (
-        excluded.schema_name, excluded.relation_name, excluded.kind, excluded.max_staleness,
-        excluded.upstreams, excluded.unmanaged
+WHERE (
+        v.schema_name, v.relation_name, v.kind, v.target_lag, v.max_staleness, v.upstreams,
+        v.unmanaged
+    ) IS DISTINCT FROM (
+        excluded.schema_name, excluded.relation_name, excluded.kind, excluded.target_lag,
+        excluded.max_staleness, excluded.upstreams, excluded.unmanaged
     )
 
 -- name: add_slots
@@ -167,6 +170,19 @@ FROM (
     ORDER BY id DESC
     LIMIT 20
 ) AS r
+
+-- name: usual_durations
+-- description: The 95th percentile of how long the last 20 successes of some views took.
+SELECT w.view, percentile_disc(0.95) WITHIN GROUP (ORDER BY r.duration_seconds) AS seconds
+FROM unnest(%(views)s::text[]) AS w (view)
+CROSS JOIN LATERAL (
+    SELECT run.duration_seconds
+    FROM refresher.run
+    WHERE run.view = w.view AND run.outcome = 'succeeded'
+    ORDER BY run.id DESC
+    LIMIT 20
+) AS r
+GROUP BY w.view
 
 -- name: purge_runs
 -- description: Keep 30 days of runs, and at most 10,000 a view; states and tallies outlive them.
