@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 
 from refresher.catalog.introspection import read_graph
 from refresher.config.model import Database, View
 from refresher.events import Listener, RunFinished
+from refresher.freshness import effective_max_staleness
 from refresher.graph import Graph
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 from refresher.schedule.aims import Aim
+from refresher.schedule.urgency import limits
 from refresher.schedule.usual import read_aims
 from refresher.store import presence
 from refresher.store.registry import forget_abandoned, register
@@ -34,6 +37,8 @@ class Chores:
     ) -> None:
         self.graph = Graph({}, frozenset())
         self.aims: Mapping[str, Aim] = {}
+        self.limits: Mapping[str, timedelta | None] = {}
+        """The staleness each view should stay below."""
         self._database = database
         self._worker = worker
         self._emit = emit
@@ -85,5 +90,6 @@ class Chores:
     def _read_graph(self, connection: Connection, views: Mapping[str, View]) -> None:
         self.graph = read_graph(connection, views)
         self.aims = read_aims(connection, views, self.graph)
+        self.limits = limits(effective_max_staleness(views, self.graph), self.aims)
         register(connection, views, self.graph, max_parallel=self._database.max_parallel)
         self._graph_at = time.monotonic() + _GRAPH_SECONDS

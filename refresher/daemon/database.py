@@ -205,8 +205,9 @@ class DatabaseLoop:
             self._vitals.tick()
 
     def _scan(self, connection: Connection, views: Mapping[str, View], names: set[str]) -> None:
-        """Look at some views, and have done what is due."""
+        """Look at some views and who is first in line, and have done what is due."""
         graph = self._chores.graph
+        names = names.union(self._first_in_line(views))
         concerned = names.union(*(graph.all_upstreams(name) for name in names)) & views.keys()
         read = {name: view for name, view in views.items() if name in concerned}
         states = read_states(connection, read)
@@ -217,8 +218,14 @@ class DatabaseLoop:
             views=read,
             states=states,
             graph=graph,
+            limits=self._chores.limits,
             clock_offset=self._clock_offset,
         )
+
+    def _first_in_line(self, views: Mapping[str, View]) -> set[str]:
+        first = set(self._dispatcher.first_in_line())
+        self._dispatcher.forget(first - views.keys())  # a reload took them away meanwhile
+        return first & views.keys()
 
     def _read_clock(self, connection: Connection) -> datetime:
         before = time.time()

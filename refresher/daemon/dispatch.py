@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from heapq import nsmallest
 from typing import assert_never
 
 import psycopg
@@ -20,6 +21,7 @@ from refresher.postgres.failures import describe
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unrecorded
 from refresher.runs import Trigger
 from refresher.schedule.due import Decision, Due, Idle, Waiting, misfires
+from refresher.schedule.urgency import Turn, turn
 from refresher.schedule.wakeups import Wakeups
 from refresher.store.state import ViewState
 
@@ -38,8 +40,13 @@ class Dispatcher:
     wake: Callable[[Iterable[str]], None]
     emit: Listener
     _submitted: set[str] = field(default_factory=set)
-    _pending: set[str] = field(default_factory=set)
+    _pending: dict[str, Turn] = field(default_factory=dict)
+    """Those that are due and have not begun, with their places in the line."""
+    _since: dict[str, datetime] = field(default_factory=dict)
+    """When those could have begun: the first time that was said while they waited."""
     _held_until: dict[str, float] = field(default_factory=dict)
+    _full_until: float = 0.0
+    """Every slot was taken, by other processes too."""
     _degraded: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -50,35 +57,55 @@ class Dispatcher:
         views: Mapping[str, View],
         states: Mapping[str, ViewState],
         graph: Graph,
+        limits: Mapping[str, timedelta | None],
         clock_offset: timedelta,
     ) -> None:
-        """Carry out decisions: the longest due first, as far as workers are free.
+        """Carry out decisions: the most urgent first, as far as workers are free.
 
-        `clock_offset` is the database's clock less ours, by which wake-ups are set.
+        `limits` is the staleness that views should stay below, `clock_offset` the database's clock
+        less ours, by which wake-ups are set.
         """
         self.vitals.workers_limit = self.database.max_parallel
-        due: list[tuple[datetime, str, Due]] = []
+        due: dict[str, Due] = {}
         for name, decision in decisions.items():
             if not self._usable(views[name], states[name]):
+                self._leave_line(name)
                 continue
             match decision:
-                case Due(due_at=due_at):
-                    due.append((due_at, name, decision))
+                case Due():
+                    due[name] = decision
+                    self._stand_in_line(name, decision, states[name], limits.get(name))
                 case Waiting(until=instant) | Idle(next_due_at=instant):
-                    self._pending.discard(name)
+                    self._leave_line(name)
                     self._wake_at(name, instant and instant - clock_offset)
                 case other:
                     assert_never(other)
-        for _, name, decision in sorted(due, key=lambda entry: entry[:2]):
-            self._start(views[name], decision, states[name], graph)
+        for name in self.first_in_line():
+            if name in due:
+                self._start(views[name], due[name], states[name], graph)
         with self._lock:
             self._show()
+
+    def first_in_line(self) -> list[str]:
+        """Who would begin now, most urgent first: to be decided about anew before."""
+        now = time.monotonic()
+        with self._lock:
+            free = self.database.max_parallel - len(self._submitted)
+            if now < self._full_until:
+                return []
+            waiting = (
+                each
+                for name, each in self._pending.items()
+                if self._held_until.get(name, 0.0) <= now
+            )
+            return [each.view for each in nsmallest(free, waiting)]
 
     def forget(self, names: Iterable[str]) -> None:
         """These views are not configured any more."""
         with self._lock:
             for name in names:
-                self._pending.discard(name)
+                self._pending.pop(name, None)
+                self._since.pop(name, None)
                 self._held_until.pop(name, None)
                 self._degraded.pop(name, None)
                 self.wakeups.never(name)
@@ -89,7 +116,11 @@ class Dispatcher:
         woken: set[str] = set()
         match result:
             case Ended() | NotBegun(Obstacle.DISCHARGED | Obstacle.EARLY):
+                self._since.pop(name, None)
                 woken = {name, *downstream}
+            case NotBegun(Obstacle.SLOT):
+                self._full_until = time.monotonic() + _HOLD.total_seconds()
+                self._hold(name)
             case NotBegun() | Unrecorded() | psycopg.Error() | RefresherError():
                 self._hold(name)
             case BaseException() as bug:
@@ -99,21 +130,34 @@ class Dispatcher:
                 assert_never(other)
         with self._lock:
             self._submitted.discard(name)
-            woken |= self._pending
             self._show()
+        # Even if that is nobody: whoever is first in line is looked at each time.
         self.wake(woken)
+
+    def _stand_in_line(
+        self, name: str, due: Due, state: ViewState, limit: timedelta | None
+    ) -> None:
+        with self._lock:
+            if name in self._submitted:
+                return
+            # A newer instant takes nothing from the waiting for an older one.
+            since = self._since[name] = min(self._since.get(name, due.ready_at), due.ready_at)
+            self._pending[name] = turn(
+                name, due, since=since, data_as_of=state.data_as_of, limit=limit
+            )
+
+    def _leave_line(self, name: str) -> None:
+        with self._lock:
+            self._pending.pop(name, None)
+            if name not in self._submitted:
+                self._since.pop(name, None)
 
     def _start(self, view: View, due: Due, state: ViewState, graph: Graph) -> None:
         with self._lock:
-            held = self._held_until.get(view.name, 0.0) > time.monotonic()
-            full = len(self._submitted) >= self.database.max_parallel
-            if view.name in self._submitted:
+            if self._pending.pop(view.name, None) is None:
                 return
-            if held or full:
-                self._pending.add(view.name)
-                return
-            self._pending.discard(view.name)
             self._submitted.add(view.name)
+            since = self._since.get(view.name, due.ready_at)
         manual = due.trigger is Trigger.MANUAL and state.requested_strategy is not None
         self.submit(
             Task(
@@ -122,7 +166,7 @@ class Dispatcher:
                 trigger=due.trigger,
                 due_at=due.due_at,
                 attempt=due.attempt,
-                ready_at=due.ready_at,
+                ready_at=since,
                 strategy=(manual and state.requested_strategy) or view.strategy,
                 max_parallel=self.database.max_parallel,
                 misfires=partial(misfires, view),
