@@ -1,18 +1,20 @@
-"""What fresh means. Pure; the view `refresher.freshness` subtracts and compares the same way.
+"""What fresh means. Pure; `refresher.contents` and `refresher.freshness` say the same in SQL.
 
-    data_as_of   of a refreshed view: min(own as_of, data_as_of of its nearest refreshed upstreams
-                 as the refresh's snapshot had them), unknown if one of them was; fixed until the
-                 next refresh
-                 of a plain view: the minimum over its nearest refreshed upstreams now, unknown if
-                 one of them is; without any, now: it reads base tables, always up to date
-    staleness    now - data_as_of, never negative
-    state        unknown without a data_as_of; stale over max staleness; late over target lag;
-                 fresh otherwise, and exactly at a limit
+    as_of       counts if it is of this server's lineage and not in the future; unknown otherwise
+    data_as_of  of a refreshed view: min(own as_of, data_as_of of its nearest refreshed upstreams
+                as the refresh's snapshot had them), unknown if one of them was; fixed until the
+                next refresh
+                of a plain view: the minimum over its nearest refreshed upstreams now, unknown if
+                one of them is; without any, now: it reads base tables, always up to date
+    staleness   now - data_as_of, never negative
+    state       unknown without a data_as_of; stale over max staleness; late over target lag;
+                fresh otherwise, and exactly at a limit
 
 The limits (`effective_max_staleness`) are worked out here and stored; SQL never derives them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
@@ -34,6 +36,32 @@ SLACK = timedelta(minutes=10)
 """What a derived limit grants a refresh to queue, run and be retried in."""
 
 
+LONGEST_PATH = 64
+"""How many names a path down to the oldest contents has at most; its last one is never left out."""
+
+AHEAD = timedelta(milliseconds=100)
+"""By how much an as_of may be ahead of the clock before it is taken for one of another clock."""
+
+
+class Distrust(StrEnum):
+    """Why what is recorded of contents does not tell how old they are."""
+
+    LINEAGE = "lineage"
+    """It was recorded on another server: before a restore or a failover."""
+    CLOCK = "clock"
+    """Its as_of is in the future: the clock was put back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How old contents are, and which ones make them so old."""
+
+    data_as_of: datetime | None
+    """Everything committed before it shows, down to the base tables; None if that is unknown."""
+    oldest: tuple[str, ...]
+    """The views from this one down to the one whose as_of that is, or is unknown."""
+
+
 class State(StrEnum):
     """How fresh a view is."""
 
@@ -43,19 +71,51 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-def data_as_of(as_of: datetime | None, upstreams: Iterable[datetime | None]) -> datetime | None:
-    """Everything committed before it is in a refreshed view's contents, down to the base tables.
+def distrust(
+    lineage: str | None, as_of: datetime, *, here: str | None, now: datetime
+) -> Distrust | None:
+    """Judge what is recorded of contents; None if it counts.
 
     Args:
-        as_of: its own, None if it was never populated.
-        upstreams: the data_as_of of its nearest refreshed upstreams, as its refresh read them.
+        lineage: of the server it was recorded on: system identifier/timeline. None if the platform
+            would not tell.
+        as_of: what is recorded.
+        here: the lineage of this server; of a standby the system identifier and the slash.
+        now: the database's clock.
     """
-    return _oldest((as_of, *upstreams))
+    same = lineage is None if here is None else lineage is not None and lineage.startswith(here)
+    if not same:
+        return Distrust.LINEAGE
+    return Distrust.CLOCK if as_of > now + AHEAD else None
 
 
-def plain_data_as_of(upstreams: Iterable[datetime | None], now: datetime) -> datetime | None:
-    """The data_as_of of a plain view, from that of its nearest refreshed upstreams now."""
-    return _oldest(upstreams, default=now)
+def refreshed(
+    view: str, as_of: datetime, upstreams: Mapping[str, Age], *, unmanaged: bool = False
+) -> Age:
+    """The age of contents that are computed as of a moment.
+
+    Args:
+        view: its name.
+        as_of: when its refresh began.
+        upstreams: the ages of its nearest refreshed upstreams, as its refresh reads them.
+        unmanaged: whether it reads a materialized view, too, that nobody here refreshes.
+    """
+    if unmanaged:
+        return Age(None, (view,))
+    oldest = _oldest(upstreams)
+    if oldest is None or (oldest.data_as_of is not None and oldest.data_as_of >= as_of):
+        return Age(as_of, (view,))
+    return _below(view, oldest)
+
+
+def plain(
+    view: str, now: datetime, upstreams: Mapping[str, Age], *, unmanaged: bool = False
+) -> Age:
+    """The age of what a plain view shows, from that of its nearest refreshed upstreams now."""
+    if unmanaged:
+        return Age(None, (view,))
+    oldest = _oldest(upstreams)
+    return Age(now, (view,)) if oldest is None else _below(view, oldest)
 
 
 def staleness(data_as_of: datetime | None, now: datetime) -> timedelta | None:
@@ -139,10 +199,15 @@ def _derived_limit(view: View, upstreams: Sequence[timedelta | None]) -> timedel
     return max((*own, *(limit + gap + SLACK for limit in limits)), default=None)
 
 
-def _oldest(moments: Iterable[datetime | None], default: datetime | None = None) -> datetime | None:
-    known = []
-    for moment in moments:
-        if moment is None:
-            return None
-        known.append(moment)
-    return min(known, default=default)
+def _oldest(upstreams: Mapping[str, Age]) -> Age | None:
+    """The oldest one, of equals the first by name; an unknown one is older than any."""
+    ages = [upstreams[name] for name in sorted(upstreams)]
+    unknown = [age for age in ages if age.data_as_of is None]
+    known = [(age.data_as_of, age) for age in ages if age.data_as_of is not None]
+    if unknown:
+        return unknown[0]
+    return min(known, key=lambda pair: pair[0])[1] if known else None
+
+
+def _below(view: str, upstream: Age) -> Age:
+    return Age(upstream.data_as_of, (view, *upstream.oldest[-(LONGEST_PATH - 1) :]))

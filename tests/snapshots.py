@@ -93,6 +93,7 @@ def make_view_snapshot(
         stored=stored or make_stored(view),
         live=not refreshed,
         fixed_data_as_of=NOON if refreshed else None,
+        oldest=(view.name,),
         max_staleness=timedelta(hours=1) if refreshed else None,
         last_run=run,
         last_ended=run,

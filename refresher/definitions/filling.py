@@ -23,6 +23,7 @@ from refresher.checks.contents import as_recorded, check_contents
 from refresher.config.model import View
 from refresher.errors import CatalogError, FailureReason, RefreshError
 from refresher.events import Listener, RunFinished, RunStarted
+from refresher.freshness import Age, refreshed
 from refresher.names import RelationName
 from refresher.postgres import identifiers
 from refresher.postgres.failures import describe, failure_reason
@@ -53,7 +54,7 @@ class Filling:
     upstreams: tuple[str, ...]
     emit: Listener
     as_of: datetime | None = field(default=None, init=False)
-    data_as_of: datetime | None = field(default=None, init=False)
+    age: Age = field(init=False)
     rows: int = field(default=0, init=False)
     _run: Run | None = field(default=None, init=False)
     _record: dict[str, Any] = field(default_factory=dict, init=False)
@@ -100,17 +101,20 @@ class Filling:
             },
         ).fetchone()
         assert facts is not None  # noqa: S101 - the query always returns one row
-        seen = {name: tuple(map(_time, times)) for name, times in facts["upstreams"].items()}
+        seen = {
+            name: (_time(as_of), Age(_time(data_as_of), tuple(oldest or (name,))))
+            for name, (as_of, data_as_of, oldest) in facts["upstreams"].items()
+        }
         seen |= {
-            name: (filling.as_of, filling.data_as_of)
-            for name, filling in built.items()
-            if name in seen
+            name: (filling.as_of, filling.age) for name, filling in built.items() if name in seen
         }
         self.as_of = facts["as_of"]
-        ages = [data_as_of for _, data_as_of in seen.values()]
-        known = [age for age in ages if age is not None]
-        whole = len(known) == len(ages) and not facts["unmanaged"]
-        self.data_as_of = min([facts["as_of"], *known]) if whole else None
+        self.age = refreshed(
+            self.view.name,
+            facts["as_of"],
+            {name: age for name, (_, age) in seen.items()},
+            unmanaged=facts["unmanaged"],
+        )
         facts["upstreams_seen"] = {
             name: as_of and as_of.isoformat() for name, (as_of, _) in seen.items()
         }
@@ -126,7 +130,8 @@ class Filling:
             "rows_written": after["rows"],
             "deleted": previous,
             "as_of": self.as_of,
-            "data_as_of": self.data_as_of,
+            "data_as_of": self.age.data_as_of,
+            "oldest": list(self.age.oldest),
             "watermark": facts["watermark"],
             "upstreams_seen": Jsonb(facts["upstreams_seen"]),
             "relation": oid,

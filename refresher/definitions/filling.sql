@@ -19,13 +19,17 @@ SELECT
         WHERE v.name = %(view)s AND cardinality(v.unmanaged) > 0
     ) AS unmanaged,
     (
-        SELECT coalesce(jsonb_object_agg(wanted.name, jsonb_build_array(s.as_of, s.data_as_of)), '{}')
+        SELECT coalesce(
+            jsonb_object_agg(
+                wanted.name, jsonb_build_array(s.as_of, s.data_as_of, to_jsonb(s.oldest))
+            ),
+            '{}'
+        )
         FROM unnest(%(upstreams)s::text[]) AS wanted (name)
         LEFT JOIN (
             refresher.view AS v
             JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema_name
-            JOIN pg_catalog.pg_class AS c
-                ON c.relnamespace = n.oid AND c.relname = v.relation_name AND c.relispopulated
-            JOIN refresher.state AS s ON s.view = v.name AND s.relation = c.oid
+            JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = v.relation_name
+            JOIN refresher.contents AS s ON s.view = v.name AND s.relation = c.oid
         ) ON v.name = wanted.name
     ) AS upstreams

@@ -25,6 +25,8 @@ class ViewSnapshot:
     """Whether it is a plain view with nothing refreshed above: it reads base tables as they are."""
     fixed_data_as_of: datetime | None
     """data_as_of until the next refresh; None if it is unknown, or moves on because it is live."""
+    oldest: tuple[str, ...]
+    """The views from this one down to the one whose as_of is its data_as_of, or is unknown."""
     max_staleness: timedelta | None
     last_run: Run | None
     """The newest one, which may be open."""

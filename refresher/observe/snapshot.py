@@ -125,20 +125,22 @@ class _Found:
         last_run = last.run if last else None
         success = self.last_successes.get(name)
         size = self.sizes.get(name, {})
-        upstreams = [
-            self.states[upstream].data_as_of for upstream in graph.refreshed_upstreams(name)
-        ]
+        upstreams = {
+            upstream: _age(self.states[upstream]) for upstream in graph.refreshed_upstreams(name)
+        }
         # Nothing tells how old the contents are that nobody here refreshes.
-        upstreams += [None for _ in graph.unmanaged_upstreams(name)]
+        unmanaged = bool(graph.unmanaged_upstreams(name))
         decision = decide(view, facts)
-        live = not view.refreshed and not upstreams and _stands(view, stored)
+        live = not (view.refreshed or upstreams or unmanaged) and _stands(view, stored)
+        age = _age(stored) if view.refreshed else freshness.Age(None, (name,))
+        if not view.refreshed and _stands(view, stored):
+            age = freshness.plain(name, facts.now, upstreams, unmanaged=unmanaged)
         return ViewSnapshot(
             view=view,
             stored=stored,
             live=live,
-            fixed_data_as_of=None
-            if live
-            else _fixed_data_as_of(view, stored, upstreams, facts.now),
+            fixed_data_as_of=None if live else age.data_as_of,
+            oldest=age.oldest,
             max_staleness=max_staleness,
             last_run=last_run,
             last_ended=_last_ended(last_run, success, *stored.unsuccessful),
@@ -159,12 +161,8 @@ class _Found:
         )
 
 
-def _fixed_data_as_of(
-    view: View, stored: ViewState, upstreams: list[datetime | None], now: datetime
-) -> datetime | None:
-    if view.refreshed:
-        return stored.data_as_of
-    return freshness.plain_data_as_of(upstreams, now) if _stands(view, stored) else None
+def _age(stored: ViewState) -> freshness.Age:
+    return freshness.Age(stored.data_as_of, stored.oldest or (stored.view,))
 
 
 def _stands(view: View, stored: ViewState) -> bool:

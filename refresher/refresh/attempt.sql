@@ -2,15 +2,15 @@
 -- description: Step 1, without locks: still due, fence and a slot free? Then record the attempt.
 WITH standing AS (
     SELECT s.*
-    FROM refresher.state AS s
-    WHERE s.view = %(view)s AND s.relation = %(relation)s AND %(populated)s
+    FROM refresher.contents AS s
+    WHERE s.view = %(view)s AND s.relation = %(relation)s
 ), probe AS (
     SELECT
         clock_timestamp() AS now,
         CASE
             WHEN %(due_at)s > clock_timestamp() THEN 'early'
             WHEN %(trigger)s = 'upstream' AND NOT EXISTS (
-                SELECT FROM refresher.state AS u
+                SELECT FROM refresher.contents AS u
                 WHERE u.view = ANY (%(upstreams)s)
                     AND u.as_of > coalesce(
                         ((SELECT upstreams_seen FROM standing) ->> u.view)::timestamptz, '-infinity'
@@ -77,15 +77,23 @@ WITH taken AS (
     WHERE view = %(view)s
     RETURNING view
 ), upstream AS (
-    SELECT wanted.name, s.as_of, s.data_as_of
+    SELECT wanted.name, s.as_of, s.data_as_of, coalesce(s.oldest, ARRAY[wanted.name]) AS oldest
     FROM unnest(%(upstreams)s::text[]) AS wanted (name)
     LEFT JOIN (
         refresher.view AS v
         JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema_name
-        JOIN pg_catalog.pg_class AS c
-            ON c.relnamespace = n.oid AND c.relname = v.relation_name AND c.relispopulated
-        JOIN refresher.state AS s ON s.view = v.name AND s.relation = c.oid
+        JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = v.relation_name
+        JOIN refresher.contents AS s ON s.view = v.name AND s.relation = c.oid
     ) ON v.name = wanted.name
+), oldest AS (
+    -- One whose contents are of an unknown age is older than any.
+    SELECT u.data_as_of, u.oldest
+    FROM upstream AS u
+    WHERE u.data_as_of < transaction_timestamp() OR u.data_as_of IS NULL
+    ORDER BY u.data_as_of NULLS FIRST, u.name COLLATE "C"
+    LIMIT 1
+), unmanaged AS (
+    SELECT FROM refresher.view AS v WHERE v.name = %(view)s AND cardinality(v.unmanaged) > 0
 )
 SELECT
     transaction_timestamp() AS as_of,
@@ -96,16 +104,17 @@ SELECT
     own.rows AS previous_rows,
     coalesce(own.upstreams_seen, '{}') AS previous_upstreams_seen,
     (SELECT coalesce(jsonb_object_agg(u.name, u.as_of), '{}') FROM upstream AS u) AS upstreams_seen,
-    (
-        SELECT CASE
-            WHEN coalesce(bool_and(u.data_as_of IS NOT NULL), true) AND NOT EXISTS (
-                SELECT FROM refresher.view AS v
-                WHERE v.name = %(view)s AND cardinality(v.unmanaged) > 0
-            )
-            THEN least(transaction_timestamp(), min(u.data_as_of))
-        END
-        FROM upstream AS u
-    ) AS data_as_of,
+    CASE
+        WHEN EXISTS (SELECT FROM unmanaged) THEN NULL
+        WHEN EXISTS (SELECT FROM oldest) THEN (SELECT o.data_as_of FROM oldest AS o)
+        ELSE transaction_timestamp()
+    END AS data_as_of,
+    CASE
+        WHEN EXISTS (SELECT FROM oldest) AND NOT EXISTS (SELECT FROM unmanaged)
+        -- However often views come to read each other the other way round, no path is without end.
+        THEN (SELECT %(view)s || o.oldest[greatest(cardinality(o.oldest) - 62, 1):] FROM oldest AS o)
+        ELSE ARRAY[%(view)s]
+    END AS oldest,
     EXISTS (
         SELECT FROM upstream AS u
         WHERE u.as_of > coalesce((own.upstreams_seen ->> u.name)::timestamptz, '-infinity')
@@ -122,8 +131,7 @@ LEFT JOIN (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = now.relnamespace
 ) ON n.nspname = %(schema)s AND now.relname = %(name)s AND now.oid = %(relation)s
 -- Whether it is populated may have changed since it was looked at.
-LEFT JOIN refresher.state AS own
-    ON own.view = taken.view AND own.relation = now.oid AND now.relispopulated
+LEFT JOIN refresher.contents AS own ON own.view = taken.view AND own.relation = now.oid
 
 -- name: finish_run
 -- description: Step 7: the new state, the run's record, the counters and the notice, as one.
@@ -146,7 +154,7 @@ WITH ended AS (
 ), standing AS (
     INSERT INTO refresher.state AS s (
         view, relation, as_of, data_as_of, watermark, upstreams_seen, run, rows, last_change_at,
-        full_seconds, concurrent_seconds, concurrent_churn, storage, rows_written
+        full_seconds, concurrent_seconds, concurrent_churn, storage, rows_written, lineage, oldest
     )
     SELECT
         ended.view, %(relation)s, %(as_of)s, %(data_as_of)s, %(watermark)s::pg_snapshot, %(upstreams_seen)s,
@@ -154,7 +162,7 @@ WITH ended AS (
         CASE WHEN ended.strategy = 'full' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'concurrent' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s::bigint END,
-        %(storage)s, %(rows_written)s
+        %(storage)s, %(rows_written)s, refresher.lineage(), %(oldest)s
     FROM ended
     ON CONFLICT (view) DO UPDATE SET
         relation = excluded.relation,
@@ -169,7 +177,9 @@ WITH ended AS (
         concurrent_seconds = coalesce(excluded.concurrent_seconds, s.concurrent_seconds),
         concurrent_churn = coalesce(excluded.concurrent_churn, s.concurrent_churn),
         storage = excluded.storage,
-        rows_written = excluded.rows_written
+        rows_written = excluded.rows_written,
+        lineage = excluded.lineage,
+        oldest = excluded.oldest
 ), counted AS (
     INSERT INTO refresher.tally AS t (view, metric, label, value)
     SELECT ended.view, c.metric, c.label, c.value

@@ -182,7 +182,7 @@ class Transaction:
         row = connection.execute(
             _QUERIES["finish_run"],
             {
-                **{name: before[name] for name in ("as_of", "data_as_of", "watermark")},
+                **{name: before[name] for name in ("as_of", "data_as_of", "oldest", "watermark")},
                 **{name: after[name] for name in _MEASURED},
                 "upstreams_seen": Jsonb(before["upstreams_seen"]),
                 "relation": self.target.oid,

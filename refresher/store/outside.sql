@@ -41,10 +41,11 @@ SELECT
     ) AS rolled_back
 FROM unnest(%(views)s::text[], %(relations)s::oid[], %(rows_written)s::bigint[])
     AS w (view, relation, rows_written)
-JOIN refresher.state AS s ON s.view = w.view AND s.relation = w.relation
-JOIN pg_catalog.pg_class AS c ON c.oid = w.relation AND c.relispopulated
+JOIN refresher.contents AS s ON s.view = w.view AND s.relation = w.relation
+JOIN pg_catalog.pg_class AS c ON c.oid = w.relation
 LEFT JOIN refresher.outside AS o ON o.view = s.view AND o.run = s.run
-WHERE s.rows_written IS NOT NULL AND s.storage IS NOT NULL
+-- Another server has other counters.
+WHERE s.rows_written IS NOT NULL AND s.storage IS NOT NULL AND s.distrust IS NULL
 
 -- name: record_outside
 -- description: Remember a refresh that was somebody else's; of several who saw it, one does.

@@ -17,6 +17,24 @@ CREATE TABLE refresher.migration (
 );
 COMMENT ON TABLE refresher.migration IS 'The steps by which this schema came to be.';
 
+CREATE FUNCTION refresher.lineage() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RETURN (SELECT c.system_identifier FROM pg_control_system() AS c) || '/';
+    END IF;
+    RETURN (SELECT c.system_identifier FROM pg_control_system() AS c)
+        || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
+EXCEPTION
+    WHEN insufficient_privilege OR undefined_function OR feature_not_supported THEN
+        RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION refresher.lineage() IS 'system identifier/timeline of this server; without the timeline, which nothing tells there, on a standby; null where the platform hides it.';
+GRANT EXECUTE ON FUNCTION refresher.lineage() TO PUBLIC;
+
 CREATE TABLE refresher.view (
     name text PRIMARY KEY,
     schema_name text NOT NULL,
@@ -59,7 +77,9 @@ CREATE TABLE refresher.state (
     concurrent_seconds double precision,
     concurrent_churn bigint,
     storage oid,
-    rows_written bigint
+    rows_written bigint,
+    lineage text DEFAULT refresher.lineage(),
+    oldest text[]
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE refresher.state IS 'The last success of each view; written under its fence only.';
 COMMENT ON COLUMN refresher.state.relation IS 'The relation that was refreshed: one re-created by others has unknown contents.';
@@ -67,6 +87,8 @@ COMMENT ON COLUMN refresher.state.data_as_of IS 'min(as_of, upstreams'' data_as_
 COMMENT ON COLUMN refresher.state.upstreams_seen IS 'Upstream name to the as_of this refresh read it at.';
 COMMENT ON COLUMN refresher.state.storage IS 'The file node of the contents: a plain REFRESH, VACUUM FULL and CLUSTER write a new one.';
 COMMENT ON COLUMN refresher.state.rows_written IS 'What PostgreSQL''s counters of inserted, updated and deleted rows show once this refresh is counted.';
+COMMENT ON COLUMN refresher.state.lineage IS 'Of which server it is: after a restore or a failover nothing here can be relied upon.';
+COMMENT ON COLUMN refresher.state.oldest IS 'The names from this view to the one whose as_of is its data_as_of, or is unknown; at most 64.';
 
 CREATE TABLE refresher.run (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -184,6 +206,39 @@ CREATE TABLE refresher.outside (
 COMMENT ON TABLE refresher.outside IS 'The last refresh of each view that was somebody else''s.';
 COMMENT ON COLUMN refresher.outside.run IS 'Our last success before it; one of ours since then makes the contents ours again.';
 
+CREATE VIEW refresher.contents AS
+SELECT
+    s.view,
+    s.relation,
+    s.run,
+    s.rows,
+    s.last_change_at,
+    s.full_seconds,
+    s.concurrent_seconds,
+    s.concurrent_churn,
+    s.storage,
+    s.rows_written,
+    d.distrust,
+    CASE WHEN d.distrust IS NULL THEN s.as_of END AS as_of,
+    CASE WHEN d.distrust IS NULL THEN s.data_as_of END AS data_as_of,
+    CASE WHEN d.distrust IS NULL THEN s.upstreams_seen END AS upstreams_seen,
+    CASE WHEN d.distrust IS NULL THEN s.oldest END AS oldest
+FROM refresher.state AS s
+JOIN pg_catalog.pg_class AS c ON c.oid = s.relation AND c.relispopulated
+CROSS JOIN LATERAL (
+    SELECT
+        CASE
+            -- A subquery, so that it is asked once and not for every view.
+            WHEN NOT coalesce(
+                starts_with(s.lineage, (SELECT refresher.lineage())),
+                s.lineage IS NULL AND (SELECT refresher.lineage()) IS NULL
+            ) THEN 'lineage'
+            WHEN s.as_of > clock_timestamp() + interval '100 ms' THEN 'clock'
+        END AS distrust
+) AS d;
+COMMENT ON VIEW refresher.contents IS 'What is known of the contents that stand: of relations that are still those that were refreshed.';
+COMMENT ON COLUMN refresher.contents.distrust IS 'Why nothing tells how old they are: lineage, or clock. Null where as_of counts.';
+
 CREATE VIEW refresher.freshness AS
 SELECT
     f.view,
@@ -221,8 +276,7 @@ FROM (
         pg_catalog.pg_class AS c
         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     ) ON n.nspname = v.schema_name AND c.relname = v.relation_name
-    LEFT JOIN refresher.state AS own
-        ON own.view = v.name AND own.relation = c.oid AND c.relispopulated
+    LEFT JOIN refresher.contents AS own ON own.view = v.name AND own.relation = c.oid
     CROSS JOIN LATERAL (
         SELECT
             CASE
@@ -236,10 +290,8 @@ FROM (
                         refresher.view AS uv
                         JOIN pg_catalog.pg_namespace AS un ON un.nspname = uv.schema_name
                         JOIN pg_catalog.pg_class AS uc
-                            ON uc.relnamespace = un.oid
-                            AND uc.relname = uv.relation_name
-                            AND uc.relispopulated
-                        JOIN refresher.state AS u ON u.view = uv.name AND u.relation = uc.oid
+                            ON uc.relnamespace = un.oid AND uc.relname = uv.relation_name
+                        JOIN refresher.contents AS u ON u.view = uv.name AND u.relation = uc.oid
                     ) ON uv.name = wanted.name
                 )
             END AS data_as_of

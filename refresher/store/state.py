@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from refresher.config.model import View
+from refresher.freshness import Distrust
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 from refresher.runs import Run, Strategy
@@ -23,8 +24,12 @@ class ViewState:
     populated: bool
     owner: str | None
     as_of: datetime | None
-    """Of the contents that stand: None where they are not refresher's, whatever it once did."""
+    """Of the contents that stand: None where nothing tells, whatever refresher once did."""
     data_as_of: datetime | None
+    distrust: Distrust | None = None
+    """Why what is recorded of the contents that stand does not tell how old they are."""
+    oldest: tuple[str, ...] = ()
+    """From this view to the one whose as_of is its data_as_of, or was unknown, when it was read."""
     upstreams_seen: Mapping[str, datetime | None]
     success_run: int | None
     rows: int | None
@@ -64,6 +69,8 @@ def read_states(connection: Connection, views: Mapping[str, View]) -> dict[str, 
             name: datetime.fromisoformat(as_of) if as_of else None
             for name, as_of in row["upstreams_seen"].items()
         }
+        row["distrust"] = Distrust(row["distrust"]) if row["distrust"] else None
+        row["oldest"] = tuple(row["oldest"])
         strategy = row["requested_strategy"]
         row["requested_strategy"] = Strategy(strategy) if strategy else None
         found[row["view"]] = ViewState(**row, unsuccessful=tuple(runs.get(row["view"], ())))

@@ -224,6 +224,8 @@ SELECT
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
     s.as_of,
     s.data_as_of,
+    s.distrust,
+    coalesce(s.oldest, '{}') AS oldest,
     coalesce(s.upstreams_seen, '{}') AS upstreams_seen,
     s.run AS success_run,
     s.rows,
@@ -237,8 +239,7 @@ LEFT JOIN (
     pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 ) ON n.nspname = w.schema_name AND c.relname = w.relation_name
-LEFT JOIN refresher.state AS s
-    ON s.view = w.view AND s.relation = c.oid AND c.relispopulated
+LEFT JOIN refresher.contents AS s ON s.view = w.view AND s.relation = c.oid
 LEFT JOIN refresher.pause AS p ON p.view = w.view AND p.until > clock_timestamp()
 LEFT JOIN refresher.request AS q ON q.view = w.view
 

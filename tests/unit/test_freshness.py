@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 
 from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, Schedule
 from refresher.freshness import (
+    AHEAD,
+    LONGEST_PATH,
     SLACK,
+    Age,
+    Distrust,
     State,
-    data_as_of,
+    distrust,
     effective_max_staleness,
     longest_gap,
-    plain_data_as_of,
+    plain,
+    refreshed,
     staleness,
     state,
 )
@@ -24,30 +29,78 @@ from tests.unit.builders import DAY, HOUR, MINUTE, NOON, crons, everies, moments
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 
-@pytest.mark.parametrize(
-    ("as_of", "upstreams", "expected"),
-    [
-        (NOON, [], NOON),
-        (NOON, [NOON - HOUR, NOON - MINUTE], NOON - HOUR),
-        (NOON, [NOON + HOUR], NOON),
-        (NOON, [NOON, None], None),
-        (None, [NOON], None),
-    ],
-)
-def test_contents_are_as_old_as_the_oldest_they_come_from(
-    as_of: datetime | None, upstreams: list[datetime | None], expected: datetime | None
-) -> None:
-    assert data_as_of(as_of, upstreams) == expected
+def ages(**moments: datetime | None) -> dict[str, Age]:
+    return {name: Age(moment, (name, f"below {name}")) for name, moment in moments.items()}
 
 
 @pytest.mark.parametrize(
     ("upstreams", "expected"),
-    [([], NOON), ([NOON - HOUR, NOON - MINUTE], NOON - HOUR), ([NOON - HOUR, None], None)],
+    [
+        ({}, Age(NOON, ("v",))),
+        (ages(a=NOON - MINUTE, b=NOON - HOUR), Age(NOON - HOUR, ("v", "b", "below b"))),
+        (ages(b=NOON - HOUR, a=NOON - HOUR), Age(NOON - HOUR, ("v", "a", "below a"))),
+        (ages(a=NOON), Age(NOON, ("v",))),
+        (ages(a=NOON + HOUR), Age(NOON, ("v",))),
+        (ages(a=NOON - HOUR, b=None, c=None), Age(None, ("v", "b", "below b"))),
+    ],
+)
+def test_contents_are_as_old_as_the_oldest_they_come_from(
+    upstreams: dict[str, Age], expected: Age
+) -> None:
+    assert refreshed("v", NOON, upstreams) == expected
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "expected"),
+    [
+        ({}, Age(NOON, ("v",))),
+        (ages(a=NOON - MINUTE, b=NOON - HOUR), Age(NOON - HOUR, ("v", "b", "below b"))),
+        (ages(a=NOON - HOUR, b=None), Age(None, ("v", "b", "below b"))),
+    ],
 )
 def test_a_plain_view_is_as_old_as_its_oldest_upstream(
-    upstreams: list[datetime | None], expected: datetime | None
+    upstreams: dict[str, Age], expected: Age
 ) -> None:
-    assert plain_data_as_of(upstreams, NOON) == expected
+    assert plain("v", NOON, upstreams) == expected
+
+
+@pytest.mark.parametrize("upstreams", [{}, ages(a=NOON - HOUR), ages(a=None)])
+def test_nothing_tells_how_old_it_is_that_nobody_here_refreshes(upstreams: dict[str, Age]) -> None:
+    assert refreshed("v", NOON, upstreams, unmanaged=True) == Age(None, ("v",))
+    assert plain("v", NOON, upstreams, unmanaged=True) == Age(None, ("v",))
+
+
+def test_a_path_without_end_keeps_its_end() -> None:
+    long = Age(NOON - HOUR, tuple(f"v{number}" for number in range(LONGEST_PATH)))
+
+    path = refreshed("v", NOON, {"v0": long}).oldest
+
+    assert len(path) == LONGEST_PATH
+    assert (path[0], path[-1]) == ("v", f"v{LONGEST_PATH - 1}")
+    assert refreshed("v", NOON, {"v": Age(NOON - HOUR, path[1:])}).oldest == path
+
+
+@pytest.mark.parametrize(
+    ("lineage", "here", "as_of", "expected"),
+    [
+        ("7/00000001", "7/00000001", NOON, None),
+        ("7/00000001", "7/00000001", NOON + AHEAD, None),
+        ("7/00000001", "7/00000001", NOON + AHEAD + timedelta.resolution, Distrust.CLOCK),
+        ("7/00000001", "7/00000002", NOON, Distrust.LINEAGE),
+        ("7/00000001", "77/00000001", NOON, Distrust.LINEAGE),
+        ("77/00000001", "7/", NOON, Distrust.LINEAGE),
+        ("7/00000002", "7/", NOON, None),
+        ("7/00000001", "8/00000001", NOON + HOUR, Distrust.LINEAGE),
+        (None, None, NOON, None),
+        (None, None, NOON + HOUR, Distrust.CLOCK),
+        (None, "7/00000001", NOON, Distrust.LINEAGE),
+        ("7/00000001", None, NOON, Distrust.LINEAGE),
+    ],
+)
+def test_what_is_recorded_counts_on_the_server_and_the_clock_it_is_of(
+    lineage: str | None, here: str | None, as_of: datetime, expected: Distrust | None
+) -> None:
+    assert distrust(lineage, as_of, here=here, now=NOON) is expected
 
 
 def test_staleness_is_never_negative_and_may_be_unknown() -> None:

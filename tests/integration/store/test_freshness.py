@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from psycopg import sql
 from refresher import freshness
 from refresher.config.model import Database as DatabaseConfig
 from refresher.config.model import Default, Every, Kind, MaxStaleness, Secret, View
+from refresher.freshness import LONGEST_PATH
 from refresher.graph import Graph
 from refresher.names import RelationName
+from refresher.observe.model import ViewSnapshot
 from refresher.observe.snapshot import read_snapshot
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
@@ -25,11 +27,19 @@ from refresher.store.state import read_clock
 from tests.conftest import Database
 
 HOUR = timedelta(hours=1)
+NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 MOMENT = timedelta(minutes=1)
 """More than passes between two readings, less than lies between an age and a limit."""
 
 # Ages end in a half hour and limits in a whole one, so that no state depends on the moment.
 ages = st.integers(0, 5).map(lambda hours: (hours + 0.5) * HOUR)
+LINEAGES = {
+    "here": "refresher.lineage()",
+    "elsewhere": "'1' || refresher.lineage()",
+    "before a failover": "split_part(refresher.lineage(), '/', 1) || '/000000FF'",
+    "not told": "NULL",
+}
+"""How each is said in SQL."""
 limits = st.none() | st.integers(1, 5).map(lambda hours: hours * HOUR)
 
 
@@ -40,6 +50,8 @@ class Stored:
     as_of: timedelta
     data_as_of: timedelta | None
     is_of_what_stands: bool
+    lineage: str = "here"
+    oldest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,15 @@ def worlds(draw: st.DrawFn) -> dict[str, Relation]:
                 st.sampled_from(["as configured"] * 4 + ["empty"] * 2 + ["table", "missing"])
             ),
             stored=draw(
-                st.none() | st.builds(Stored, ages, st.none() | ages, st.integers(0, 3).map(bool))
+                st.none()
+                | st.builds(
+                    Stored,
+                    ages | st.just(-HOUR / 2),  # the clock was put back since
+                    st.none() | ages,
+                    st.integers(0, 3).map(bool),
+                    st.sampled_from(["here"] * 5 + [*LINEAGES]),
+                    st.lists(st.sampled_from(names), max_size=LONGEST_PATH).map(tuple),
+                )
             ),
             outcomes=tuple(
                 draw(st.lists(st.sampled_from(["succeeded", "failed", None]), max_size=2))
@@ -130,15 +150,18 @@ def make(connection: Connection, name: str, relation: Relation) -> None:
 
 def remember(connection: Connection, name: str, stored: Stored, now: datetime) -> None:
     connection.execute(
-        "INSERT INTO refresher.state (view, relation, as_of, data_as_of, watermark, run, rows)"
-        " SELECT %s, coalesce(max(c.oid) FILTER (WHERE %s), 1), %s, %s, '1:1:', 1, 0"
-        " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        "INSERT INTO refresher.state"
+        " (view, relation, as_of, data_as_of, watermark, run, rows, oldest, lineage)"
+        " SELECT %s, coalesce(max(c.oid) FILTER (WHERE %s), 1), %s, %s, '1:1:', 1, 0, %s, "
+        + LINEAGES[stored.lineage]
+        + " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
         " WHERE n.nspname = 'World' AND c.relname = %s",
         [
             name,
             stored.is_of_what_stands,
             now - stored.as_of,
             None if stored.data_as_of is None else now - stored.data_as_of,
+            list(stored.oldest) or None,
             name,
         ],
     )
@@ -208,15 +231,35 @@ def test_sql_and_python_agree(connection: Connection, world: dict[str, Relation]
         assert (told[name]["staleness"] is None) == (told[name]["data_as_of"] is None)
         if told[name]["staleness"] is not None:
             same_moment(now - told[name]["staleness"], seen.data_as_of(now), exactly=False)
+        trusted(seen, world[name].stored)
         if views[name].refreshed:
             recorded = take_fence(connection, name, graph)
-            above = [
-                snapshot.views[upstream].data_as_of(now)
+            above = {
+                upstream: freshness.Age(
+                    snapshot.views[upstream].data_as_of(now), snapshot.views[upstream].oldest
+                )
                 for upstream in graph.refreshed_upstreams(name)
-            ]
-            above += [None for _ in graph.unmanaged_upstreams(name)]
-            expected_now = freshness.data_as_of(recorded["as_of"], above)
-            assert recorded["data_as_of"] == expected_now
+            }
+            expected_now = freshness.refreshed(
+                name, recorded["as_of"], above, unmanaged=bool(graph.unmanaged_upstreams(name))
+            )
+            assert recorded["data_as_of"] == expected_now.data_as_of
+            assert tuple(recorded["oldest"]) == expected_now.oldest
+
+
+def trusted(seen: ViewSnapshot, stored: Stored | None) -> None:
+    """What is recorded of what stands counts exactly where freshness.py says so."""
+    found = seen.stored
+    if stored is None or not (stored.is_of_what_stands and found.populated and found.relation):
+        assert (found.as_of, found.distrust, found.success_run) == (None, None, None)
+        return
+    lineage = {"here": "7/1", "elsewhere": "17/1", "before a failover": "7/FF", "not told": None}
+    expected = freshness.distrust(
+        lineage[stored.lineage], NOON - stored.as_of, here="7/1", now=NOON
+    )
+    assert found.distrust == expected
+    assert (found.as_of is None) == (expected is not None)
+    assert found.rows == 0  # which the next refresh is compared with all the same
 
 
 def take_fence(connection: Connection, view: str, graph: Graph) -> dict[str, Any]:
@@ -259,11 +302,49 @@ def test_an_application_may_read_it_and_nothing_else(
                 )
 
 
-def test_a_clock_that_went_back_makes_nothing_staler_than_now(connection: Connection) -> None:
-    ahead = Stored(as_of=-HOUR, data_as_of=-HOUR, is_of_what_stands=True)
-    view = replace(PLAIN, kind=Kind.MATERIALIZED_VIEW, stored=ahead)
+@pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [
+        (HOUR, {"state": "unknown", "staleness": None}),
+        (timedelta(milliseconds=90), {"state": "fresh", "staleness": timedelta()}),
+    ],
+    ids=["put back", "imprecise"],
+)
+def test_a_clock_that_went_back(
+    connection: Connection, ahead: timedelta, expected: dict[str, Any]
+) -> None:
+    stored = Stored(as_of=HOUR, data_as_of=HOUR, is_of_what_stands=True)
+    view = replace(PLAIN, kind=Kind.MATERIALIZED_VIEW, stored=stored)
     build(connection, {"v": view}, read_clock(connection))
 
-    row: Any = connection.execute("SELECT state, staleness FROM refresher.freshness").fetchone()
+    with connection.transaction():
+        connection.execute(
+            "UPDATE refresher.state SET (as_of, data_as_of) = (SELECT t, t FROM"
+            " (SELECT clock_timestamp() + %s AS t) AS ahead)",
+            [ahead],
+        )
+        row = connection.execute("SELECT state, staleness FROM refresher.freshness").fetchone()
 
-    assert row == {"state": "fresh", "staleness": timedelta()}
+    assert row == expected
+
+
+@pytest.mark.parametrize("relation", ["freshness", "contents"])
+def test_which_server_it_is_is_not_asked_for_every_view(
+    connection: Connection, relation: str
+) -> None:
+    recorded = replace(EMPTIED, stands="as configured")
+    world = {f"m{number}": recorded for number in range(20)}
+    world |= {f"v{number}": replace(PLAIN, reads=frozenset(world)) for number in range(20)}
+    build(connection, world, read_clock(connection))
+    query = sql.SQL("SELECT * FROM {}").format(sql.Identifier("refresher", relation))
+
+    with connection.transaction():
+        connection.execute("SET LOCAL track_functions = 'all'")
+        found = connection.execute(query).fetchall()
+        asked = connection.execute(
+            "SELECT pg_stat_get_xact_function_calls('refresher.lineage()'::regprocedure) AS calls"
+        ).fetchone()
+
+    assert len(found) >= 20
+    assert asked is not None
+    assert 1 <= asked["calls"] <= 2

@@ -78,7 +78,7 @@ def test_schema_sql_is_what_the_migrations_make(
         made, described = describe(migrated), describe(written)
 
     kinds = {kind for kind, _ in made}
-    assert kinds == {"relation", "column", "constraint", "index", "view", "type"}
+    assert kinds == {"relation", "column", "constraint", "index", "view", "function", "type"}
     assert described == made
 
 
