@@ -10,7 +10,12 @@ import shutil
 import pytest
 
 EVERYTHING = "REFRESHER_TEST_EVERYTHING"
-PACKAGES = {"pgbouncer": "pgbouncer", "prometheus": "prometheus", "promtool": "prometheus"}
+PACKAGES = {
+    "ip": "iproute2",
+    "pgbouncer": "pgbouncer",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+}
 """Program → the Debian package that brings it."""
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 

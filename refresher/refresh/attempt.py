@@ -13,7 +13,8 @@ Why it holds: docs/adr/0001-one-transaction-and-a-fence-row.md. How it fails:
 
     killed at 1        an open record, closed as `lost` by whoever looks next
     killed at 2 to 7   PostgreSQL rolls back: fence and slot are free, the old contents stand
-    COMMIT unanswered  the record is reread under the fence, which waits for the verdict
+    COMMIT unanswered  the record is reread under the fence, which waits for the verdict; one that
+                       does not come soon is left open, for whoever can take the fence later
 """
 
 import contextlib
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -33,7 +35,12 @@ from refresher.errors import FailureReason, RefresherError, RefreshError, Unreac
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection, short_transaction
+from refresher.postgres.sessions import (
+    Connection,
+    milliseconds,
+    set_local,
+    short_transaction,
+)
 from refresher.refresh.choose import Choice, ChooseFacts, Impossible, choose
 from refresher.refresh.session import Session
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unrecorded
@@ -52,7 +59,9 @@ T = TypeVar("T")
 _LATE_CANCELLATIONS = 10
 _RECORDING_SECONDS = 15.0
 _RECORDING_PAUSE_SECONDS = 0.25
-"""How long, and how often, a database that went away is asked to take the record of the end."""
+"""How long, and how often, a database that went away is asked to take the record of the end.
+
+A COMMIT that waits for a synchronous standby keeps its fence for as long as that one is away."""
 
 
 @dataclass(slots=True)
@@ -171,8 +180,11 @@ class Attempt:
         while True:
             try:
                 connection = self.session.connection()
-                if unanswered and (committed := _read_verdict(connection, run)) is not None:
-                    return self._ended(committed)
+                if unanswered:
+                    patience = timedelta(seconds=max(0.0, deadline - time.monotonic()))
+                    committed = _read_verdict(connection, run, patience)
+                    if committed is not None:
+                        return self._ended(committed)
                 failure = self._failure(error, transaction) | as_recorded(error)
                 end = partial(_end, connection, run, transaction, failure)
                 return self._ended(_uncancelled(end))
@@ -259,9 +271,14 @@ def _choose(task: Task, target: Target, numbers: dict[str, Any]) -> Choice:
             raise RefreshError(message, reason=reason)
 
 
-def _read_verdict(connection: Connection, run: Run) -> Run | None:
-    """The record after an unanswered COMMIT, once PostgreSQL has decided; None if it did not."""
+def _read_verdict(connection: Connection, run: Run, patience: timedelta) -> Run | None:
+    """The record after an unanswered COMMIT, once PostgreSQL has decided; None if it did not.
+
+    Raises:
+        psycopg.Error: nothing is decided yet, or the database went away again.
+    """
     with short_transaction(connection):
+        connection.execute(set_local("lock_timeout", milliseconds(patience)))
         connection.execute(_QUERIES["wait_for_fence"], {"view": run.view})
         row = connection.execute(_QUERIES["read_run"], {"run": run.id}).fetchone()
     found = Run.from_row(row) if row else None
