@@ -48,6 +48,43 @@ class DatabaseDown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseThrottled:
+    """A limit of its throttle is exceeded, so scheduled refreshes wait: `database.throttled`."""
+
+    database: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseUnthrottled:
+    """No limit of its throttle is exceeded any more: `database.unthrottled`."""
+
+    database: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottleUnmeasured:
+    """What a throttle limits can't be measured, or not in full: `throttle.unmeasured`."""
+
+    database: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewVacuumed:
+    """A view was vacuumed, analysed or both after its refreshes: `view.vacuumed`."""
+
+    database: str
+    view: str
+    command: str
+    """What was done, such as `VACUUM (ANALYZE)`."""
+    reason: str
+    dead_rows: int
+    """Those left, as PostgreSQL estimates them: of no use to anybody, or still seen by somebody."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewDegraded:
     """A view can't be refreshed as things stand; the others go on: `view.degraded`."""
 
@@ -175,6 +212,10 @@ Event: TypeAlias = (
     | RunFinished
     | DatabaseUp
     | DatabaseDown
+    | DatabaseThrottled
+    | DatabaseUnthrottled
+    | ThrottleUnmeasured
+    | ViewVacuumed
     | ViewDegraded
     | StepEnded
     | ApplyRefused

@@ -85,6 +85,11 @@ def _work(vitals: Mapping[str, DatabaseVitals]) -> Iterator[Metric]:
         "Refreshes that are due and wait for a worker of this process.",
         lambda of: of.queue_length,
     )
+    yield family(
+        "refresher_database_throttled",
+        "Whether the database's throttle delays scheduled refreshes.",
+        lambda of: int(of.throttled),
+    )
 
 
 def _databases(readings: Mapping[str, Reading]) -> Iterator[Metric]:

@@ -21,6 +21,8 @@ from refresher.events import (
     DaemonStopped,
     DaemonStopping,
     DatabaseDown,
+    DatabaseThrottled,
+    DatabaseUnthrottled,
     DatabaseUp,
     DriftFound,
     DriftGone,
@@ -30,7 +32,9 @@ from refresher.events import (
     RunFinished,
     RunStarted,
     StepEnded,
+    ThrottleUnmeasured,
     ViewDegraded,
+    ViewVacuumed,
 )
 from refresher.observe.redaction import masked_field
 from refresher.refresh.retry import may_pass
@@ -98,6 +102,15 @@ def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR
         case DatabaseDown(database=database, error=error, retry_in=retry_in):
             fields = {"database": database, "error": error, "retry_in_seconds": retry_in}
             return "error", "database.down", fields
+        case DatabaseThrottled(database=database, reason=reason):
+            return "warning", "database.throttled", {"database": database, "reason": reason}
+        case DatabaseUnthrottled(database=database):
+            return "info", "database.unthrottled", {"database": database}
+        case ThrottleUnmeasured(database=database, problem=problem):
+            fields = {"database": database, "problem": problem}
+            return "warning", "throttle.unmeasured", fields
+        case ViewVacuumed():
+            return "info", "view.vacuumed", _vacuumed(event)
         case ViewDegraded(database=database, view=view, problem=problem):
             fields = {"database": database, "view": view, "problem": problem}
             return "warning", "view.degraded", fields
@@ -162,6 +175,17 @@ def _step_ended(step: StepEnded) -> dict[str, Any]:
         "step": step.step,
         "detail": step.detail,
         "duration_seconds": step.seconds,
+    }
+
+
+def _vacuumed(event: ViewVacuumed) -> dict[str, Any]:
+    return {
+        "database": event.database,
+        "view": event.view,
+        "command": event.command,
+        "reason": event.reason,
+        "dead_rows": event.dead_rows,
+        "duration_seconds": event.seconds,
     }
 
 

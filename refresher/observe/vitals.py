@@ -18,6 +18,8 @@ class DatabaseVitals:
     workers_limit: int = 0
     queue_length: int = 0
     """Tasks that are due and wait for a worker."""
+    throttled: bool = False
+    """Whether its throttle delays scheduled refreshes."""
 
 
 class Vitals:

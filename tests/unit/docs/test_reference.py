@@ -27,6 +27,8 @@ from refresher.events import (
     DaemonStopped,
     DaemonStopping,
     DatabaseDown,
+    DatabaseThrottled,
+    DatabaseUnthrottled,
     DatabaseUp,
     DriftFound,
     DriftGone,
@@ -36,7 +38,9 @@ from refresher.events import (
     RunFinished,
     RunStarted,
     StepEnded,
+    ThrottleUnmeasured,
     ViewDegraded,
+    ViewVacuumed,
 )
 from refresher.freshness import State
 from refresher.observe.log import _line
@@ -138,6 +142,10 @@ EVENTS: list[Event] = [
     ),
     DatabaseUp(database="crm"),
     DatabaseDown(database="crm", error="no", retry_in=timedelta()),
+    DatabaseThrottled(database="crm", reason="no"),
+    DatabaseUnthrottled(database="crm"),
+    ThrottleUnmeasured(database="crm", problem="no"),
+    ViewVacuumed(database="crm", view="v", command="VACUUM", reason="no", dead_rows=1, seconds=0.1),
     ViewDegraded(database="crm", view="v", problem="no"),
     *(
         StepEnded(database="crm", step="create v", outcome=outcome, detail="no", seconds=0.1)

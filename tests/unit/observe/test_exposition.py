@@ -480,6 +480,7 @@ def test_the_process_shows_itself(parts: Parts) -> None:
     parts.vitals.tick()
     crm = parts.vitals.of("crm")
     crm.workers_busy, crm.workers_limit, crm.queue_length = 2, 4, 9
+    crm.throttled = True
 
     shown = {
         name: value
@@ -497,6 +498,7 @@ def test_the_process_shows_itself(parts: Parts) -> None:
         "refresher_workers_busy": 2,
         "refresher_workers_limit": 4,
         "refresher_queue_length": 9,
+        "refresher_database_throttled": 1,
         "refresher_replicas": 3,
         "refresher_state_read_errors_total": 0,
         "refresher_state_read_duration_seconds": 0.5,

@@ -21,6 +21,8 @@ from refresher.events import (
     DaemonStopped,
     DaemonStopping,
     DatabaseDown,
+    DatabaseThrottled,
+    DatabaseUnthrottled,
     DatabaseUp,
     DriftFound,
     DriftGone,
@@ -30,7 +32,9 @@ from refresher.events import (
     RunFinished,
     RunStarted,
     StepEnded,
+    ThrottleUnmeasured,
     ViewDegraded,
+    ViewVacuumed,
 )
 from refresher.observe.log import configure_logging, log_event
 from refresher.runs import Outcome
@@ -44,6 +48,25 @@ EVENTS: list[tuple[Event, str, str]] = [
         DatabaseDown(database="crm", error="refused", retry_in=timedelta(seconds=2)),
         "database.down",
         "error",
+    ),
+    (
+        DatabaseThrottled(database="crm", reason="61 active connections over 50"),
+        "database.throttled",
+        "warning",
+    ),
+    (DatabaseUnthrottled(database="crm"), "database.unthrottled", "info"),
+    (ThrottleUnmeasured(database="crm", problem="hidden"), "throttle.unmeasured", "warning"),
+    (
+        ViewVacuumed(
+            database="crm",
+            view="v",
+            command="VACUUM (ANALYZE)",
+            reason="900 of 1,000 rows are dead",
+            dead_rows=0,
+            seconds=0.1,
+        ),
+        "view.vacuumed",
+        "info",
     ),
     (ViewDegraded(database="crm", view="v", problem="gone"), "view.degraded", "warning"),
     *(
