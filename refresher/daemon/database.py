@@ -1,9 +1,10 @@
 """Watching over one database: who is due, who lives, and what the dead left behind.
 
 One thread a database. It sleeps until it is woken for some views (a due instant, a finished run) or
-until two seconds have passed; then it reads their state, decides by the pure rules of
-`schedule.due`, and hands tasks to the workers. Everything it knows it reads anew, so a lost wake-up
-costs two seconds, and a lost database nothing but waiting for it.
+until two seconds have passed, when it asks which views something has happened to. It reads their
+state, decides by the pure rules of `schedule.due`, and hands tasks to the workers. Everything it
+decides by it reads anew, so a lost wake-up costs two seconds, and a lost database nothing but
+waiting for it.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from refresher.config.model import Database, View
 from refresher.daemon.applying import Applying, ApplyingCancelled
 from refresher.daemon.chores import Chores
 from refresher.daemon.dispatch import Dispatcher
+from refresher.daemon.rescan import Rescan
 from refresher.daemon.workers import Workers
 from refresher.errors import RefresherError
 from refresher.events import DatabaseDown, DatabaseUp, Listener
@@ -62,6 +64,8 @@ class DatabaseLoop:
         self._views = dict(views)
         self._emit = emit
         self._prepare = prepare
+        self._worker = worker
+        self._rescan = Rescan(worker=worker)
         self._applying: Applying | None = None
         self._workers = Workers(
             endpoint, worker=worker, size=database.max_parallel, emit=emit, report=self._report
@@ -148,6 +152,7 @@ class DatabaseLoop:
                     if applying is not None and not self._draining.is_set():
                         self._apply(connection, applying)
                     self._chores.begin(connection, self._views)
+                    self._rescan = Rescan(worker=self._worker)
                     self._emit(DatabaseUp(database=self.database.alias))
                     pause = _FIRST_PAUSE_SECONDS
                     self._watch(connection)
@@ -197,7 +202,7 @@ class DatabaseLoop:
             self._chores.bury(connection)
             if time.monotonic() >= rescan_at:
                 self._chores.do(connection, views)
-                woken = set(views)
+                woken |= self._rescan.next(connection, views, self._chores.graph)
                 rescan_at = time.monotonic() + RESCAN_SECONDS
             if not self._draining.is_set():
                 self._scan(connection, views, woken & views.keys())
@@ -209,12 +214,14 @@ class DatabaseLoop:
         graph = self._chores.graph
         names = names.union(self._first_in_line(views))
         concerned = names.union(*(graph.all_upstreams(name) for name in names)) & views.keys()
-        read = {name: view for name, view in views.items() if name in concerned}
+        read = {name: views[name] for name in concerned}
         states = read_states(connection, read)
         now = self._read_clock(connection)
-        decisions = decide_all(read, states, graph, self._chores.aims, now)
+        decided = decide_all(read, states, graph, self._chores.aims, now)
+        decisions = {name: decided[name] for name in names & decided.keys()}
+        self._rescan.looked(decisions, states, now)
         self._dispatcher.look(
-            {name: decisions[name] for name in names & decisions.keys()},
+            decisions,
             views=read,
             states=states,
             graph=graph,

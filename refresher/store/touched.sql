@@ -1,0 +1,56 @@
+-- name: touched
+-- description: What has begun since some moment, and what lasts: to be compared with the last answer.
+-- What lasts is told as long as it does. A mark is what tells a row from an earlier one of the same
+-- view. The one row that is always there is the catalog's, whose mark changes with the relation of
+-- any view.
+SELECT clock_timestamp() AS now, found.what, found.view, found.mark
+FROM (
+    SELECT
+        'catalog' AS what,
+        NULL AS view,
+        coalesce(
+            bit_xor(
+                hashtextextended(
+                    c.relname::text,
+                    (c.oid::bigint << 31)
+                        # (c.relowner::bigint << 1) # c.relispopulated::int::bigint
+                )
+            ),
+            0
+        ) AS mark
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relkind IN ('m', 'v')
+    UNION ALL
+    SELECT 'open', r.view, r.id
+    FROM refresher.run AS r
+    WHERE r.outcome IS NULL AND r.worker <> %(except)s
+    UNION ALL
+    SELECT 'begun', r.view, r.id
+    FROM refresher.run AS r
+    WHERE r.started_at > %(since)s::timestamptz AND r.worker <> %(except)s
+    UNION ALL
+    SELECT 'pause', p.view, hashtextextended(p.until::text, 0)
+    FROM refresher.pause AS p
+    WHERE p.until > clock_timestamp()
+    UNION ALL
+    SELECT 'request', q.view, hashtextextended(q.requested_at::text, 0)
+    FROM refresher.request AS q
+    WHERE q.requested_at > %(since)s::timestamptz
+) AS found
+
+-- name: touched_by_others
+-- description: The same of what people and programs did beside refreshes, and what was found of it.
+SELECT found.what, found.view, found.mark
+FROM (
+    SELECT 'look' AS what, l.view, hashtextextended(l.tried_at::text, 0) AS mark
+    FROM refresher.look AS l
+    WHERE l.tried_at > %(since)s::timestamptz
+    UNION ALL
+    SELECT 'verdict', v.view, hashtextextended(v.checked_at::text, 0)
+    FROM refresher.verdict AS v
+    WHERE v.checked_at > %(since)s::timestamptz
+    UNION ALL
+    SELECT 'outside', o.view, hashtextextended(o.seen_at::text, 0)
+    FROM refresher.outside AS o
+    WHERE o.seen_at > %(since)s::timestamptz
+) AS found
