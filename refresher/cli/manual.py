@@ -1,13 +1,13 @@
 """Refreshing views by hand: each after those it reads, as many at once as its database allows.
 
-A refresh in flight is joined, except one that began before a view above got new contents here: its
-contents would be older than what was asked for.
+A refresh in flight is joined, except one that began before a view above got new contents here, or,
+where whole closures are refreshed, before it was asked for: its contents would be older than that.
 """
 
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -26,6 +26,36 @@ from refresher.refresh.task import Task
 from refresher.runs import Run, Trigger
 from refresher.schedule.due import misfires
 from refresher.store.state import read_clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How far from the views that were named the refreshing goes."""
+
+    upstream: bool = False
+    """Everything their contents come from, too."""
+    downstream: bool = False
+    """Everything that their contents reach, too."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing but the named views is refreshed."""
+        return not (self.upstream or self.downstream)
+
+
+def reached(
+    names: Collection[str], extent: Extent, views: Mapping[str, View], graph: Graph
+) -> list[View]:
+    """What is to be refreshed, each after those it reads, and once however many ways lead to it.
+
+    Raises:
+        PlanError: the views read each other.
+    """
+    found = set(names)
+    for name in names:
+        found |= graph.all_upstreams(name) if extent.upstream else set()
+        found |= graph.all_downstreams(name) if extent.downstream else set()
+    return [views[name] for name in graph.order(found) if views[name].refreshed]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,6 +131,8 @@ class ManualRefresh:
     worker: str
     jobs: list[Job]
     max_parallel: int
+    exact: bool
+    """Whether contents have to be as of when they were asked for, or later."""
     finished: queue.SimpleQueue[Job] = field(default_factory=queue.SimpleQueue)
     """Every job once more, as soon as it has ended, for whoever tells of it."""
     _ready: queue.SimpleQueue[Job | None] = field(default_factory=queue.SimpleQueue, init=False)
@@ -182,10 +214,10 @@ class ManualRefresh:
                 return ended
 
     def _is_too_old(self, job: Job, run: Run, due_at: datetime) -> bool:
-        """Whether a run that was joined may have read what a view above held before its refresh."""
+        """Whether a run that was joined read older contents than was asked for."""
         above = [other.run for other in self.jobs if other.view.name in job.after]
         refreshed = any(upstream is not None and upstream.succeeded for upstream in above)
-        return refreshed and run.as_of is not None and run.as_of < due_at
+        return (self.exact or refreshed) and run.as_of is not None and run.as_of < due_at
 
 
 def _nobody(_event: object) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import queue
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import click
 
@@ -18,7 +19,7 @@ from refresher.cli.context import (
     require_refreshed,
 )
 from refresher.cli.interruption import INTERRUPTED, Interruption, attend
-from refresher.cli.manual import Job, ManualRefresh, plan
+from refresher.cli.manual import Extent, Job, ManualRefresh, plan, reached
 from refresher.cli.parameters import Command, config_option, json_option
 from refresher.cli.person import name_of_person
 from refresher.cli.presence import present
@@ -26,6 +27,7 @@ from refresher.cli.progress import show_jobs
 from refresher.cli.wording import describe_run
 from refresher.config.model import Config, View
 from refresher.errors import RefresherError
+from refresher.graph import Graph
 from refresher.postgres.sessions import connect
 from refresher.runs import Strategy
 from refresher.store.control import request, served_views
@@ -43,6 +45,7 @@ from refresher.store.state import read_median_seconds
     " cancels on the server. Exits 1 if any failed.",
     examples={
         "refresher run-now customer_sources": "refresh one view",
+        "refresher run-now source_performance --upstream": "first all that it reads",
         "refresher run-now --all": "all of them, each after those it reads",
         "refresher run-now customer_sources --no-wait": "let a daemon do it",
         "refresher run-now customer_sources --strategy full": "rewrite it; readers wait meanwhile",
@@ -50,6 +53,10 @@ from refresher.store.state import read_median_seconds
 )
 @click.argument("views", metavar="VIEW...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Refresh every view there is.")
+@click.option("--upstream", is_flag=True, help="Refresh everything their contents come from, too.")
+@click.option(
+    "--downstream", is_flag=True, help="Refresh everything that their contents reach, too."
+)
 @click.option("--no-wait", is_flag=True, help="Ask a running daemon to do it, and don't wait.")
 @click.option(
     "--strategy",
@@ -64,6 +71,8 @@ def command(
     views: tuple[str, ...],
     *,
     every: bool,
+    upstream: bool,
+    downstream: bool,
     no_wait: bool,
     strategy: str | None,
     as_json: bool,
@@ -78,24 +87,47 @@ def command(
         picked = {name: view for name, view in picked.items() if view.refreshed}
         if not picked:
             render.tell(f"{config.path} has no views to refresh")
-    require_refreshed(picked.values(), "it is always up to date with what it reads")
-    chosen = Strategy(strategy) if strategy else None
+    extent = Extent(upstream=upstream, downstream=downstream)
+    if extent.alone:
+        require_refreshed(picked.values(), "it is always up to date with what it reads")
+    wanted = _Wanted(picked, extent, Strategy(strategy) if strategy else None)
     if no_wait:
-        return _request(config, picked, chosen, as_json=as_json)
-    return _refresh(config, picked, chosen, as_json=as_json)
+        return _request(config, wanted, as_json=as_json)
+    return _refresh(config, wanted, as_json=as_json)
 
 
-def _refresh(
-    config: Config, views: Mapping[str, View], strategy: Strategy | None, *, as_json: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What was asked for on the command line."""
+
+    views: Mapping[str, View]
+    extent: Extent
+    strategy: Strategy | None
+
+    @property
+    def databases(self) -> list[str]:
+        return databases_of(self.views.values())
+
+    def reached(self, config: Config, alias: str, graph: Graph) -> list[View]:
+        """The views of one database to refresh, in order."""
+        mine = [view.name for view in self.views.values() if view.database == alias]
+        found = reached(mine, self.extent, config.views_of(alias), graph)
+        if not found and mine:
+            render.tell(
+                f"nothing is refreshed above or below {', '.join(mine)}, as far as was asked: there"
+                " are only base tables and plain views"
+            )
+        return found
+
+
+def _refresh(config: Config, wanted: _Wanted, *, as_json: bool) -> int:
     interruption = Interruption()
     jobs: list[Job] = []
 
     def refresh(alias: str) -> None:
-        mine = [view for view in views.values() if view.database == alias]
         if interruption.asked:
             return
-        with _prepared(config, alias, mine, strategy) as work:
+        with _prepared(config, alias, wanted) as work:
             jobs.extend(work.jobs)
             with show_jobs(work.jobs) as display:
 
@@ -109,7 +141,7 @@ def _refresh(
             _tell_finished(work, as_json=as_json)
 
     with interruption.caught():
-        _, code = in_each_database(databases_of(views.values()), refresh)
+        _, code = in_each_database(wanted.databases, refresh)
     runs = [job.run for job in jobs if job.run is not None]
     if as_json:
         runs.sort(key=lambda run: (run.started_at, run.id), reverse=True)
@@ -121,9 +153,7 @@ def _refresh(
 
 
 @contextlib.contextmanager
-def _prepared(
-    config: Config, alias: str, views: list[View], strategy: Strategy | None
-) -> Iterator[ManualRefresh]:
+def _prepared(config: Config, alias: str, wanted: _Wanted) -> Iterator[ManualRefresh]:
     """One database with these views known to it and this process alive in it."""
     database, managed = config.databases[alias], config.views_of(alias)
     with reach(config, alias) as endpoint:
@@ -131,13 +161,15 @@ def _prepared(
             require_current(connection)
             graph = read_graph(connection, managed)
             register(connection, managed, graph, max_parallel=database.max_parallel)
+            views = wanted.reached(config, alias, graph)
             usual = {view.name: read_median_seconds(connection, view.name) for view in views}
         with present(endpoint, managed) as worker:
             yield ManualRefresh(
                 endpoint=endpoint,
                 worker=worker,
-                jobs=plan(views, graph, strategy=strategy, usual_seconds=usual),
+                jobs=plan(views, graph, strategy=wanted.strategy, usual_seconds=usual),
                 max_parallel=database.max_parallel,
+                exact=not wanted.extent.alone,
             )
 
 
@@ -158,12 +190,12 @@ def _tell_finished(work: ManualRefresh, *, as_json: bool) -> None:
                 out(line)
 
 
-def _request(
-    config: Config, views: Mapping[str, View], strategy: Strategy | None, *, as_json: bool
-) -> int:
+def _request(config: Config, wanted: _Wanted, *, as_json: bool) -> int:
     def ask(alias: str) -> list[dict[str, str]]:
-        names = [view.name for view in views.values() if view.database == alias]
         with open_store(config, alias) as connection:
+            graph = read_graph(connection, config.views_of(alias))
+            # Top down, for a daemon has a view wait for what is asked of those above before it.
+            names = [view.name for view in wanted.reached(config, alias, graph)]
             unserved = sorted(set(names) - served_views(connection, names))
             if unserved:
                 message = (
@@ -172,7 +204,7 @@ def _request(
                 )
                 raise RefresherError(message)
             asked = [
-                (name, request(connection, name, strategy=strategy, by=name_of_person()))
+                (name, request(connection, name, strategy=wanted.strategy, by=name_of_person()))
                 for name in names
             ]
         if not as_json:
@@ -180,7 +212,7 @@ def _request(
                 render.say(f"{name}: asked for at {render.moment(at)}")
         return [{"view": name, "requested_at": at.isoformat()} for name, at in asked]
 
-    results, code = in_each_database(databases_of(views.values()), ask)
+    results, code = in_each_database(wanted.databases, ask)
     if as_json:
         render.print_json([entry for entries in results.values() for entry in entries])
     return code
