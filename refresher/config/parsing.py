@@ -32,6 +32,7 @@ _OWN_SETTINGS = frozenset(
         *("default_transaction_isolation", "default_transaction_read_only"),
         *("default_transaction_deferrable", "client_connection_check_interval"),
         *("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count"),
+        "tcp_user_timeout",
         *("role", "session_authorization", "client_encoding"),
     }
 )

@@ -26,12 +26,16 @@ Connection: TypeAlias = psycopg.Connection[DictRow]
 _QUERIES = load_queries("refresher.postgres", "sessions.sql")
 _CONNECT_SECONDS = 5
 # A client that vanished behind a dead network must lose its locks soon: keepalives notice the
-# network, the check interval makes a busy backend look (either alone does not; by experiment).
+# network, and the user timeout does where an answer is on its way, for then keepalives rest; the
+# check interval makes a busy backend look (none does without the others; by experiment).
 _CLIENT_CHECK = {
     "tcp_keepalives_idle": "2",
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "5s",
 }
+_SERVER_CHECK_MILLISECONDS = 6000
+"""How long a server may be silent on the network before it counts as gone."""
 _IDLE_IN_TRANSACTION = "10s"
 
 
@@ -92,7 +96,7 @@ def _open(endpoint: Endpoint, application: str) -> Connection:
             keepalives_idle=2,
             keepalives_interval=1,
             keepalives_count=2,
-            tcp_user_timeout=10_000,
+            tcp_user_timeout=_SERVER_CHECK_MILLISECONDS,
         )
     except psycopg.Error as error:
         message = f"can't connect to database {endpoint.alias!r}: {describe(error)}"
