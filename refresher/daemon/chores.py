@@ -16,9 +16,10 @@ from refresher.schedule.urgency import limits
 from refresher.schedule.usual import read_aims
 from refresher.store import presence
 from refresher.store.registry import forget_abandoned, register
+from refresher.store.touched import read_outline
 
 _GRAPH_SECONDS = 30.0
-"""How often the graph is read again: CREATE OR REPLACE changes it and nothing tells."""
+"""How often it is asked whether the graph has changed: CREATE OR REPLACE VIEW tells nobody."""
 _PURGE_SECONDS = 600.0
 
 _QUERIES = load_queries("refresher.store", "store.sql")
@@ -43,18 +44,29 @@ class Chores:
         self._worker = worker
         self._emit = emit
         self._in_flight = in_flight
+        self._told: Mapping[str, View] | None = None
+        """The views that this daemon is known to know."""
+        self._read_of: Mapping[str, View] | None = None
+        """The views that the graph was read of."""
+        self._outline: tuple[int | None, ...] = ()
+        """What the database was like then."""
+        self._max_staleness: Mapping[str, timedelta | None] = {}
         self._graph_at = 0.0
         self._purge_at = 0.0
 
     def begin(self, connection: Connection, views: Mapping[str, View]) -> None:
         """Make this daemon and its views known, and know the graph."""
+        self._told = self._read_of = None
         self.beat(connection, views)
         self._read_graph(connection, views)
         forget_abandoned(connection)
 
     def beat(self, connection: Connection, views: Mapping[str, View]) -> None:
         """Say that this daemon lives."""
+        if self._told is views and presence.go_on(connection, worker=self._worker):
+            return
         presence.beat(connection, worker=self._worker, kind="daemon", views=views)
+        self._told = views
 
     def refresh_graph(self) -> None:
         """Read the graph again the next time round: views have changed."""
@@ -65,10 +77,10 @@ class Chores:
         self.beat(connection, views)
         if time.monotonic() >= self._graph_at:
             self._read_graph(connection, views)
-            forget_abandoned(connection)
         if time.monotonic() >= self._purge_at:
             connection.execute(_QUERIES["purge_runs"])
             connection.execute(_QUERIES["bury_workers"])
+            forget_abandoned(connection)
             self._purge_at = time.monotonic() + _PURGE_SECONDS
 
     def bury(self, connection: Connection) -> None:
@@ -88,8 +100,12 @@ class Chores:
         presence.leave(connection, worker=self._worker)
 
     def _read_graph(self, connection: Connection, views: Mapping[str, View]) -> None:
-        self.graph = read_graph(connection, views)
+        outline = read_outline(connection)
+        if views is not self._read_of or outline != self._outline:
+            self.graph = read_graph(connection, views)
+            register(connection, views, self.graph, max_parallel=self._database.max_parallel)
+            self._max_staleness = effective_max_staleness(views, self.graph)
+            self._read_of, self._outline = views, outline
         self.aims = read_aims(connection, views, self.graph)
-        self.limits = limits(effective_max_staleness(views, self.graph), self.aims)
-        register(connection, views, self.graph, max_parallel=self._database.max_parallel)
+        self.limits = limits(self._max_staleness, self.aims)
         self._graph_at = time.monotonic() + _GRAPH_SECONDS

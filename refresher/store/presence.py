@@ -38,6 +38,11 @@ def beat(
     connection.execute(_QUERIES["beat"], {"worker": worker, "kind": kind, "views": list(views)})
 
 
+def go_on(connection: Connection, *, worker: str) -> bool:
+    """Say that this process lives, and still knows the same views; whether it is known itself."""
+    return connection.execute(_QUERIES["go_on"], {"worker": worker}).rowcount == 1
+
+
 def leave(connection: Connection, *, worker: str) -> None:
     """Say that this process ends."""
     connection.execute(_QUERIES["leave"], {"worker": worker})

@@ -50,8 +50,10 @@ ON CONFLICT DO NOTHING
 WITH forgotten AS (
     DELETE FROM refresher.view AS v
     WHERE NOT EXISTS (
-        SELECT FROM refresher.worker AS w
-        WHERE v.name = ANY (w.views)
+        SELECT
+        FROM refresher.worker AS w
+        CROSS JOIN LATERAL unnest(w.views) AS known (name)
+        WHERE known.name = v.name
             AND w.seen_at > clock_timestamp() - %(forgotten_after)s::interval
     )
     RETURNING name
@@ -63,6 +65,10 @@ WITH forgotten AS (
     DELETE FROM refresher.verdict USING forgotten WHERE verdict.view = forgotten.name
 )
 DELETE FROM refresher.outside USING forgotten WHERE outside.view = forgotten.name
+
+-- name: go_on
+-- description: A process that is known lives; its views may be many, and stay as they are.
+UPDATE refresher.worker SET seen_at = clock_timestamp() WHERE id = %(worker)s
 
 -- name: beat
 -- description: This process lives.

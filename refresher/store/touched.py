@@ -111,3 +111,9 @@ class Touched:
         before = self._standing
         self._standing = {name: hash(standing.get(name)) for name in views}
         return {name for name, found in self._standing.items() if before.get(name) != found}
+
+
+def read_outline(connection: Connection) -> tuple[int | None, ...]:
+    """Numbers that stay the same as long as nobody changes who reads whom, or the registry."""
+    row = connection.execute(_QUERIES["outline"]).fetchone()
+    return tuple(row.values()) if row else ()

@@ -54,3 +54,21 @@ FROM (
     FROM refresher.outside AS o
     WHERE o.seen_at > %(since)s::timestamptz
 ) AS found
+
+-- name: outline
+-- description: Numbers that change when views of both kinds come, go, or are defined anew, and when
+-- what is registered of them, or their fences, are changed by anybody. xmin is a row's own mark.
+SELECT
+    (
+        SELECT bit_xor(hashtextextended(r.ev_class::bigint::text, r.xmin::text::bigint))
+        FROM pg_catalog.pg_rewrite AS r
+    ) AS definitions,
+    (
+        SELECT bit_xor(hashtextextended(c.relname::text, c.oid::bigint # c.relnamespace::bigint << 31))
+        FROM pg_catalog.pg_class AS c
+        WHERE c.relkind IN ('m', 'v')
+    ) AS relations,
+    (
+        SELECT bit_xor(hashtextextended(v.name, v.xmin::text::bigint)) FROM refresher.view AS v
+    ) AS registered,
+    (SELECT bit_xor(hashtextextended(f.view, 0)) FROM refresher.fence AS f) AS fences

@@ -11,6 +11,7 @@ from refresher.runs import Outcome
 from refresher.store.presence import (
     beat,
     close_lost_runs,
+    go_on,
     leave,
     replicas,
     worker_name,
@@ -187,3 +188,16 @@ def test_two_replicas_that_close_at_once_count_it_once(
     assert sorted((*first, *second, *rest)) == sorted(left)
     counted = tallies(connection)
     assert all(counted[view, "failures", "lost"] == 1 for view in views)
+
+
+def test_a_known_worker_goes_on_without_naming_its_views(connection: Connection) -> None:
+    assert not go_on(connection, worker="a"), "nobody knows it yet"
+    beat(connection, worker="a", kind="daemon", views=["v", "w"])
+    silence(connection, "a")
+    assert replicas(connection) == 0
+
+    assert go_on(connection, worker="a")
+
+    assert replicas(connection) == 1
+    (row,) = connection.execute("SELECT views FROM refresher.worker").fetchall()
+    assert row["views"] == ["v", "w"]
