@@ -3,11 +3,13 @@
 A target is a bound on staleness back to the base tables, so everything a view with one reads has to
 be fresh enough for it:
 
-    lag(view) = min(own target, for each nearest refreshed reader: lag(reader) - what a refresh of
-                the reader usually takes - MARGIN)
+    lag(view) = min(own target, for each nearest refreshed reader: lag(reader) - step(reader))
+    step(view) = what a refresh of it usually takes + MARGIN
 
 A reader that is refreshed as soon as what it reads is new stays within its lag that way: it is most
-stale at the end of its refresh, by what it read plus the time that took. So what is read by many is
+stale at the end of its refresh, by what it read plus the time that took. One that has a schedule of
+its own besides, or reads several, may be at work for those when something new is there: its step is
+longer by another refresh. So what is read by many is
 refreshed as often as the most demanding of them needs, once, and not once for each.
 
 Who is `manual` is never made due by others, and so nothing above it either.
@@ -71,7 +73,7 @@ def aims(views: Mapping[str, View], graph: Graph, usual: Mapping[str, timedelta]
         # More often than one after the other is not possible.
         found[name] = aim = Aim(max(wish.lag, 2 * takes + MARGIN), takes, wish.by)
         for upstream in graph.refreshed_upstreams(name):
-            passed_on = Aim(aim.lag - takes - MARGIN, _NONE, aim.by)
+            passed_on = Aim(aim.lag - _step(view, graph, takes), _NONE, aim.by)
             asked[upstream] = _shorter(asked.get(upstream), passed_on)
     return found
 
@@ -88,8 +90,8 @@ def infeasible(
     """The target lags that can't be kept as things stand, with the shortest one that can.
 
     The shortest is that of a chain of views in which each is refreshed as soon as what it reads:
-    the sum of what they usually take and of a margin for each, and once more what the slowest
-    takes, since that is how often there can be anything new.
+    the sum of their steps, and once more what the slowest takes, since that is how often there can
+    be anything new.
     """
     for name, view in views.items():
         if not isinstance(view.schedule, TargetLag):
@@ -99,9 +101,16 @@ def infeasible(
         unmanaged = sorted({each for one in above for each in graph.unmanaged.get(one, ())})
         if held or unmanaged:
             yield Infeasible(name, _not_refreshed(view.schedule, sorted(held), unmanaged))
-        shortest, path = _longest_chain(name, graph, usual)
+        shortest, path = _longest_chain(name, views, graph, usual)
         if shortest > view.schedule.target:
             yield Infeasible(name, _too_short(view.schedule, shortest, path, usual))
+
+
+def _step(view: View, graph: Graph, takes: timedelta) -> timedelta:
+    """What passes at the most from new contents above a view to contents of its own."""
+    upstreams = len(graph.refreshed_upstreams(view.name))
+    begun_for_others = upstreams > (1 if isinstance(view.schedule, TargetLag) else 0)
+    return (2 * takes if begun_for_others else takes) + MARGIN
 
 
 def _shorter(one: Aim | None, other: Aim) -> Aim:
@@ -113,7 +122,7 @@ def _is_manual(view: View) -> bool:
 
 
 def _longest_chain(
-    name: str, graph: Graph, usual: Mapping[str, timedelta]
+    name: str, views: Mapping[str, View], graph: Graph, usual: Mapping[str, timedelta]
 ) -> tuple[timedelta, tuple[str, ...]]:
     """The shortest lag that every chain of views down to this one allows, and that chain."""
     sums: dict[str, list[tuple[timedelta, timedelta, tuple[str, ...]]]] = {}
@@ -124,7 +133,7 @@ def _longest_chain(
         above = [chain for one in graph.refreshed_upstreams(each) for chain in sums[one]]
         begun = above or [(_NONE, _NONE, ())]
         chains = [
-            (total + takes + MARGIN, max(slowest, takes), (*path, each))
+            (total + _step(views[each], graph, takes), max(slowest, takes), (*path, each))
             for total, slowest, path in begun
         ]
         sums[each] = _worst(chains)

@@ -5,7 +5,7 @@ under the fence is decided again here. Time is a number that jumps from event to
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -16,9 +16,11 @@ from refresher.config.model import View
 from refresher.errors import FailureReason
 from refresher.graph import Graph
 from refresher.runs import Outcome, Run, Trigger
-from refresher.schedule.due import Decision, Due, Facts, Idle, Waiting, decide, undischarged
-from refresher.schedule.upstreams import UpstreamFacts
-from tests.unit.builders import NOON, SECOND, run
+from refresher.schedule.aims import aims
+from refresher.schedule.due import Decision, Due, Idle, Waiting
+from refresher.schedule.facts import decide_all
+from refresher.store.state import ViewState
+from tests.unit.builders import DAY, NOON, SECOND, run
 
 
 def dice() -> Random:
@@ -41,6 +43,7 @@ class Stored:
     """What the database knows of a view."""
 
     as_of: datetime | None
+    data_as_of: datetime | None = None
     seen: dict[str, datetime | None] = field(default_factory=dict)
     unsuccessful: list[Run] = field(default_factory=list)
     running: bool = False
@@ -58,6 +61,8 @@ class Success:
     previous_as_of: datetime | None
     as_of: datetime
     finished_at: datetime
+    previous_data_as_of: datetime | None = None
+    data_as_of: datetime | None = None
 
 
 @dataclass
@@ -75,6 +80,8 @@ class World:
     fate: Callable[[str], Fate] = lambda _: Fate.SUCCESS
     seconds: Callable[[str], float] = lambda _: 1.0
     """How long an attempt takes."""
+    usual: Mapping[str, float] = field(default_factory=dict)
+    """How many seconds those of each view are known to take, where there are targets."""
     successes: list[Success] = field(default_factory=list)
     attempts: list[tuple[str, Due]] = field(default_factory=list)
     decisions: dict[str, Decision] = field(default_factory=dict)
@@ -95,7 +102,7 @@ class World:
         """Let every view have been refreshed just now, each from what stands."""
         for name in self.graph.order():
             stored = self.stored[name]
-            stored.as_of = self.now
+            stored.as_of = stored.data_as_of = self.now
             stored.seen = dict.fromkeys(self.graph.refreshed_upstreams(name), self.now)
 
     def pass_time(self, length: timedelta) -> None:
@@ -137,36 +144,30 @@ class World:
             self._wakes.add(moment)
             self._in(moment - self.now, self._look)
 
-    def _decide(self) -> Iterator[tuple[str, Decision]]:
-        pending: dict[str, datetime | None] = {}
-        for name in self.graph.order():
-            facts = self._facts(name, pending)
-            pending[name] = undischarged(self.views[name], facts)
-            yield name, decide(self.views[name], facts)
+    def _decide(self) -> Mapping[str, Decision]:
+        states = {name: self._state(name, stored) for name, stored in self.stored.items()}
+        known = {name: timedelta(seconds=takes) for name, takes in self.usual.items()}
+        wanted = aims(self.views, self.graph, known)
+        return decide_all(self.views, states, self.graph, wanted, self.now)
 
-    def _facts(self, name: str, pending: Mapping[str, datetime | None]) -> Facts:
-        stored = self.stored[name]
-        return Facts(
-            now=self.now,
-            as_of=stored.as_of,
+    def _state(self, name: str, stored: Stored) -> ViewState:
+        return ViewState(
+            view=name,
+            relation=1,
+            relation_kind="m" if self.views[name].refreshed else "v",
             populated=stored.as_of is not None,
-            paused=stored.paused,
+            owner="postgres",
+            as_of=stored.as_of,
+            data_as_of=stored.data_as_of,
+            upstreams_seen=stored.seen,
+            success_run=None,
+            rows=None,
+            last_change_at=None,
             running=stored.running,
+            paused_until=self.now + DAY if stored.paused else None,
             requested_at=stored.requested_at,
+            requested_strategy=None,
             unsuccessful=tuple(stored.unsuccessful),
-            upstreams=tuple(
-                UpstreamFacts(
-                    name=upstream,
-                    as_of=self.stored[upstream].as_of,
-                    seen_as_of=stored.seen.get(upstream),
-                    undischarged=pending[upstream],
-                    paused=self.stored[upstream].paused,
-                    failure=next(
-                        (r.failure for r in self.stored[upstream].unsuccessful[-1:]), None
-                    ),
-                )
-                for upstream in self.graph.refreshed_upstreams(name)
-            ),
         )
 
     def _act(self, due: list[tuple[str, Due]]) -> None:
@@ -203,14 +204,26 @@ class World:
         )
         stored.unsuccessful.append(opened)
         as_of, seen, fate = self.now, self._read(name), self.fate(name)
+        read = [self.stored[up].data_as_of for up in seen]
+        data_as_of = None if None in read else min([as_of, *filter(None, read)])
 
         def end() -> None:
             stored.running = False
             if fate is Fate.SUCCESS:
                 self.successes.append(
-                    Success(name, due.trigger, due.due_at, stored.as_of, as_of, self.now)
+                    Success(
+                        view=name,
+                        trigger=due.trigger,
+                        due_at=due.due_at,
+                        previous_as_of=stored.as_of,
+                        as_of=as_of,
+                        finished_at=self.now,
+                        previous_data_as_of=stored.data_as_of,
+                        data_as_of=data_as_of,
+                    )
                 )
-                stored.as_of, stored.seen, stored.unsuccessful = as_of, seen, []
+                stored.as_of, stored.data_as_of = as_of, data_as_of
+                stored.seen, stored.unsuccessful = seen, []
             else:
                 stored.unsuccessful[-1] = self._ended(opened, fate)
             self._look()
