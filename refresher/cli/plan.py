@@ -1,7 +1,7 @@
 """`refresher plan`: what `refresher apply` would do, and what that would mean."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -14,6 +14,7 @@ from refresher.definitions.plan import Plan
 from refresher.definitions.planning import read_plan
 from refresher.errors import PlanError, RefresherError
 from refresher.postgres.sessions import connect
+from refresher.schedule.usual import read_infeasible
 
 _CHANGES = 10
 
@@ -94,9 +95,11 @@ def _look(
                 only=only,
                 allow_drop=allow_drop,
             )
+            targets = read_infeasible(connection, config.views_of(alias), planned.simulation.graph)
     except RefresherError as error:
         return _Look(database=alias, error=error)
-    return _Look(database=alias, plan=planned.plan)
+    notes = (f"{found.view}: {found.problem}" for found in targets)
+    return _Look(database=alias, plan=replace(planned.plan, notes=(*planned.plan.notes, *notes)))
 
 
 def _summary(plans: Collection[Plan]) -> str:

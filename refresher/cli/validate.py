@@ -1,6 +1,7 @@
 """`refresher validate`: is the configuration right, and does PostgreSQL accept the definitions?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -14,6 +15,8 @@ from refresher.definitions.simulate import simulate
 from refresher.definitions.simulation import Simulation
 from refresher.errors import ConfigError, RefresherError
 from refresher.postgres.sessions import connect
+from refresher.schedule.aims import Infeasible
+from refresher.schedule.usual import read_infeasible
 
 
 @click.command(
@@ -53,11 +56,11 @@ def command(context: click.Context, *, on_server: bool, as_json: bool) -> int:
     if config is not None and on_server:
         for alias in config.databases:
             try:
-                simulation, broken = _simulate(config, alias)
-                if broken:
-                    errors.append(ConfigError("\n".join(broken)))
-                drift += [(alias, found) for found in _drift(config, simulation)]
-                notes += _notes(config, simulation)
+                simulated = _simulate(config, alias)
+                if simulated.broken:
+                    errors.append(ConfigError("\n".join(simulated.broken)))
+                drift += [(alias, found) for found in _drift(config, simulated.simulation)]
+                notes += _notes(config, simulated)
             except RefresherError as error:
                 errors.append(error)
     if as_json:
@@ -78,12 +81,24 @@ def command(context: click.Context, *, on_server: bool, as_json: bool) -> int:
     return max((error.exit_code for error in errors), default=0)
 
 
-def _simulate(config: Config, alias: str) -> tuple[Simulation, tuple[str, ...]]:
-    """What the definitions mean, and which checks of columns they would break."""
+@dataclass(frozen=True, slots=True)
+class _Simulated:
+    simulation: Simulation
+    broken: tuple[str, ...]
+    """The checks of columns that the definitions would break."""
+    infeasible: tuple[Infeasible, ...]
+
+
+def _simulate(config: Config, alias: str) -> _Simulated:
+    """What the definitions of one database mean."""
     views = config.views_of(alias)
     with reach(config, alias) as endpoint, connect(endpoint) as connection:
         simulation = simulate(connection, views)
-        return simulation, would_break(connection, views, simulation.desired)
+        return _Simulated(
+            simulation,
+            would_break(connection, views, simulation.desired),
+            read_infeasible(connection, views, simulation.graph),
+        )
 
 
 def _drift(config: Config, simulation: Simulation) -> list[Drift]:
@@ -96,8 +111,9 @@ def _drift(config: Config, simulation: Simulation) -> list[Drift]:
     ]
 
 
-def _notes(config: Config, simulation: Simulation) -> list[str]:
-    return [
+def _notes(config: Config, simulated: _Simulated) -> list[str]:
+    simulation = simulated.simulation
+    notes = [
         f"{name}: {note}"
         for name in simulation.order
         for note in (
@@ -105,6 +121,7 @@ def _notes(config: Config, simulation: Simulation) -> list[str]:
             *note_blocked(config.views[name], simulation.standing[name]),
         )
     ]
+    return notes + [f"{found.view}: {found.problem}" for found in simulated.infeasible]
 
 
 def _print(

@@ -43,10 +43,11 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
-    """A target lag that can't be kept, and why."""
+    """A target lag that can't be kept."""
 
     view: str
     problem: str
+    """Why, and what to do."""
 
 
 def aims(views: Mapping[str, View], graph: Graph, usual: Mapping[str, timedelta]) -> dict[str, Aim]:
@@ -98,9 +99,8 @@ def infeasible(
             continue
         above = [name, *graph.all_upstreams(name)]
         held = [each for each in above if each in views and _is_manual(views[each])]
-        unmanaged = sorted({each for one in above for each in graph.unmanaged.get(one, ())})
-        if held or unmanaged:
-            yield Infeasible(name, _not_refreshed(view.schedule, sorted(held), unmanaged))
+        if held:
+            yield Infeasible(name, _not_refreshed(view.schedule, sorted(held)))
         shortest, path = _longest_chain(name, views, graph, usual)
         if shortest > view.schedule.target:
             yield Infeasible(name, _too_short(view.schedule, shortest, path, usual))
@@ -152,16 +152,11 @@ def _worst(
     return kept
 
 
-def _not_refreshed(schedule: TargetLag, held: list[str], unmanaged: list[str]) -> str:
-    target = format_duration(schedule.target)
-    if held:
-        return (
-            f"target_lag {target} can't be kept: it reads {', '.join(held)}, whose schedule is"
-            " manual; give what it reads a schedule, after: upstream for example"
-        )
+def _not_refreshed(schedule: TargetLag, held: list[str]) -> str:
     return (
-        f"target_lag {target} can't be judged: it reads {', '.join(unmanaged)}, which nobody here"
-        " refreshes; manage what it reads, too"
+        f"target_lag {format_duration(schedule.target)} can't be kept: it reads"
+        f" {', '.join(held)}, whose schedule is manual; give what it reads a schedule,"
+        " after: upstream for example"
     )
 
 

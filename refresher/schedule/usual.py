@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from refresher.config.model import View
 from refresher.graph import Graph
 from refresher.postgres.sessions import Connection
-from refresher.schedule.aims import Aim, aims, concerned
+from refresher.schedule.aims import Aim, Infeasible, aims, concerned, infeasible
 from refresher.store.state import read_usual_durations
 
 
@@ -19,3 +19,17 @@ def read_aims(connection: Connection, views: Mapping[str, View], graph: Graph) -
     if not names:
         return {}
     return aims(views, graph, read_usual_durations(connection, names))
+
+
+def read_infeasible(
+    connection: Connection, views: Mapping[str, View], graph: Graph
+) -> tuple[Infeasible, ...]:
+    """The target lags that can't be kept, by what refreshes took so far.
+
+    Raises:
+        PlanError: if views read each other.
+    """
+    names = concerned(views, graph)
+    if not names:
+        return ()
+    return tuple(infeasible(views, graph, read_usual_durations(connection, names)))

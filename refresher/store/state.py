@@ -111,7 +111,13 @@ def read_history(connection: Connection, view: str, *, limit: int) -> tuple[Run,
 
 
 def read_usual_durations(connection: Connection, views: Collection[str]) -> dict[str, timedelta]:
-    """The 95th percentile of how long each view's last 20 successes took; of those that had one."""
+    """The 95th percentile of how long each view's last 20 successes took.
+
+    Views without any are left out, and so are all of them where there is no store yet.
+    """
+    row = connection.execute(_QUERIES["runs_are_kept"]).fetchone()
+    if row is None or not row["present"]:
+        return {}
     rows = connection.execute(_QUERIES["usual_durations"], {"views": list(views)})
     return {row["view"]: timedelta(seconds=row["seconds"]) for row in rows}
 

@@ -177,6 +177,15 @@ FROM (
     LIMIT 20
 ) AS r
 
+-- name: runs_are_kept
+-- description: Whether there is a store that remembers runs, and we may look.
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'refresher' AND c.relname = 'run'
+        AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+) AS present
+
 -- name: usual_durations
 -- description: The 95th percentile of how long the last 20 successes of some views took.
 SELECT w.view, percentile_disc(0.95) WITHIN GROUP (ORDER BY r.duration_seconds) AS seconds

@@ -35,9 +35,9 @@ def worst_staleness(world: World, name: str) -> timedelta:
     """The most the view was ever behind, which is just before a refresh is there."""
     successes = world.successes_of(name)
     assert successes, f"{name} was never refreshed"
-    staleness = [each.finished_at - each.previous_data_as_of for each in successes]
-    last = successes[-1].data_as_of
-    return max(*staleness, world.now - last) if staleness else world.now - last
+    ends = [*((each.finished_at, each.previous_data_as_of) for each in successes)]
+    ends.append((world.now, successes[-1].data_as_of))
+    return max(at - since for at, since in ends if since is not None)
 
 
 # ── one view ─────────────────────────────────────────────────────────────────────────────────────
@@ -186,7 +186,9 @@ def test_a_failing_upstream_holds_up_nothing_but_what_it_brings() -> None:
     assert len(world.successes_of("c")) <= 1
     world.fate = lambda _: Fate.SUCCESS
     world.pass_time(2 * MINUTE)
-    assert world.successes_of("c")[-1].data_as_of >= world.now - 3 * MINUTE
+    latest = world.successes_of("c")[-1].data_as_of
+    assert latest is not None
+    assert latest >= world.now - 3 * MINUTE
 
 
 # Shrinking would simulate hundreds of worlds more.
