@@ -117,10 +117,11 @@ class Fleet:
             member.observer.look()
 
     def look_around(self, alias: str) -> None:
-        """Look for drift and broken checks now: the database can be worked with."""
+        """Look at everything anew: the database, another server perhaps, can be worked with."""
         member = self._members.get(alias)
         if member is not None:
-            member.watch.look()
+            member.observer.renew()
+            member.watch.renew()
             member.checker.look()
 
     def drain(self) -> None:

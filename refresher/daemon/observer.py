@@ -7,12 +7,10 @@ from collections.abc import Mapping
 
 import psycopg
 
-from refresher.catalog.introspection import read_graph
 from refresher.config.model import Database, View
 from refresher.errors import RefresherError
-from refresher.graph import Graph
+from refresher.observe.follower import Follower
 from refresher.observe.latest import Latest
-from refresher.observe.snapshot import read_snapshot
 from refresher.postgres.sessions import Connection, Endpoint, connect
 from refresher.store.migrate import require_current
 
@@ -20,7 +18,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5.0
 _AT_MOST_EVERY_SECONDS = 0.5
-_GRAPH_SECONDS = 30.0
+_SHARE = 0.05
+"""Of the time, at most, is spent on reading while things happen all the time."""
 _STOP_SECONDS = 3.0
 
 
@@ -41,9 +40,9 @@ class Observer:
         self._views = dict(views)
         self._latest = latest
         self._bell = threading.Event()
+        self._outdated = threading.Event()
         self._stopping = threading.Event()
-        self._graph = Graph({}, frozenset())
-        self._graph_at = 0.0
+        self._connection: Connection | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"{database.alias} observer", daemon=True
         )
@@ -55,12 +54,16 @@ class Observer:
     def replace_views(self, views: Mapping[str, View]) -> None:
         """Read a new configuration's views, at once."""
         self._views = dict(views)
-        self._graph_at = 0.0
         self.look()
 
     def look(self) -> None:
         """Read now: something has changed."""
         self._bell.set()
+
+    def renew(self) -> None:
+        """Read from whoever is the primary now: a demoted one goes on answering who only reads."""
+        self._outdated.set()
+        self.look()
 
     def stop(self) -> None:
         """Read no more; a hung database is not waited for."""
@@ -70,13 +73,16 @@ class Observer:
 
     def _run(self) -> None:
         connection: Connection | None = None
+        follower = Follower(self._database)
         while not self._stopping.is_set():
             self._bell.clear()
+            began = time.monotonic()
             try:
                 if connection is None:
                     connection = connect(self._endpoint, application="refresher observer")
                     require_current(connection)
-                self._read(connection)
+                    follower = Follower(self._database)
+                self._latest.publish(follower.read(connection, self._views))
             except Exception as error:  # not even a bug may end the observer
                 if not isinstance(error, RefresherError | psycopg.Error):
                     _LOGGER.warning("the observer failed", exc_info=error)
@@ -86,14 +92,8 @@ class Observer:
                     connection.close()
                 connection = None
             self.heartbeat = time.monotonic()
-            self._stopping.wait(_AT_MOST_EVERY_SECONDS)
+            rest = (self.heartbeat - began) / _SHARE
+            self._stopping.wait(min(max(_AT_MOST_EVERY_SECONDS, rest), _EVERY_SECONDS))
             self._bell.wait(_EVERY_SECONDS)
         if connection is not None:
             connection.close()
-
-    def _read(self, connection: Connection) -> None:
-        views = self._views
-        if time.monotonic() >= self._graph_at:
-            self._graph_at = time.monotonic() + _GRAPH_SECONDS
-            self._graph = read_graph(connection, views)
-        self._latest.publish(read_snapshot(connection, self._database, views, self._graph))

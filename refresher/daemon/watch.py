@@ -51,7 +51,9 @@ class Watch:
         self._not_before = 0.0
         self._every = _LOOK_EVERY
         self._bell = threading.Event()
+        self._outdated = threading.Event()
         self._stopping = threading.Event()
+        self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name=f"{alias} watch", daemon=True)
 
     def start(self) -> None:
@@ -64,9 +66,14 @@ class Watch:
         self.look()
 
     def look(self) -> None:
-        """Compare now: the database can be worked with again, or something else has changed."""
+        """Compare now: something has changed."""
         self._wanted.set()
         self._bell.set()
+
+    def renew(self) -> None:
+        """Compare what the primary of now has: a demoted one goes on answering who only reads."""
+        self._outdated.set()
+        self.look()
 
     def stop(self) -> None:
         """Watch no more; a hung database is not waited for."""
@@ -75,23 +82,30 @@ class Watch:
         self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
-        connection: Connection | None = None
         self._bell.wait()
         while not self._stopping.is_set():
             self._bell.clear()
+            if self._outdated.is_set():
+                self._outdated.clear()
+                self._leave()
             try:
-                if connection is None:
-                    connection = connect(self._endpoint, application="refresher watch")
-                    require_current(connection)
-                self._watch(connection, self._views)
+                self._watch(self._connected(), self._views)
             except Exception as error:  # not even a bug may end the watch
                 if not isinstance(error, RefresherError | psycopg.Error):
                     _LOGGER.warning("the watch failed", exc_info=error)
                 # That a database can't be worked with its loop says.
-                if connection is not None:
-                    connection.close()
-                connection = None
+                self._leave()
             self._bell.wait(_TICK_SECONDS)
+        self._leave()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = connect(self._endpoint, application="refresher watch")
+            require_current(self._connection)
+        return self._connection
+
+    def _leave(self) -> None:
+        connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
