@@ -8,9 +8,9 @@ be fresh enough for it:
 
 A reader that is refreshed as soon as what it reads is new stays within its lag that way: it is most
 stale at the end of its refresh, by what it read plus the time that took. One that has a schedule of
-its own besides, or reads several, may be at work for those when something new is there: its step is
-longer by another refresh. So what is read by many is
-refreshed as often as the most demanding of them needs, once, and not once for each.
+its own besides, or is made from several at the top, may be at work for that when something new is
+there: its step is longer by another refresh. So what is read by many is refreshed as often as the
+most demanding of them needs, once, and not once for each.
 
 Who is `manual` is never made due by others, and so nothing above it either.
 """
@@ -108,9 +108,10 @@ def infeasible(
 
 def _step(view: View, graph: Graph, takes: timedelta) -> timedelta:
     """What passes at the most from new contents above a view to contents of its own."""
-    upstreams = len(graph.refreshed_upstreams(view.name))
-    begun_for_others = upstreams > (1 if isinstance(view.schedule, TargetLag) else 0)
-    return (2 * takes if begun_for_others else takes) + MARGIN
+    above = graph.all_upstreams(view.name) & graph.refreshed
+    tops = [name for name in above if not graph.refreshed_upstreams(name)]
+    follows_one = isinstance(view.schedule, TargetLag) and len(tops) == 1
+    return (takes if follows_one or not above else 2 * takes) + MARGIN
 
 
 def _shorter(one: Aim | None, other: Aim) -> Aim:
