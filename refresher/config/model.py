@@ -96,6 +96,25 @@ EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """How much a database may have to do for scheduled refreshes to begin; None for any amount."""
+
+    replication_lag: timedelta | None = None
+    active_connections: int | None = None
+    oldest_transaction: timedelta | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What has a limit, as the configuration calls it."""
+        limits = {
+            "replication_lag": self.replication_lag,
+            "active_connections": self.active_connections,
+            "oldest_transaction": self.oldest_transaction,
+        }
+        return tuple(key for key, limit in limits.items() if limit is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
     """One database refresher works in."""
 
@@ -103,6 +122,7 @@ class Database:
     conninfo: Secret
     max_parallel: int = 4
     session: Mapping[str, str] = field(default_factory=dict)
+    throttle: Throttle = field(default_factory=Throttle)
 
 
 PRIVILEGES = (
@@ -226,6 +246,8 @@ class View:
     max_staleness: MaxStaleness = Default.DERIVED
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: Retry = field(default_factory=Retry)
+    vacuum: bool = True
+    """Whether it is vacuumed and analysed by policy after its refreshes."""
     checks: Checks = field(default_factory=Checks)
 
     @property

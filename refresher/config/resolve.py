@@ -24,6 +24,7 @@ from refresher.config.model import (
     Server,
     StrategyChoice,
     TargetLag,
+    Throttle,
     Timeouts,
     View,
 )
@@ -55,6 +56,7 @@ class Shared(TypedDict, total=False):
     max_staleness: MaxStaleness
     timeouts: Timeouts
     retry: Retry
+    vacuum: bool
 
 
 def resolve_shared(section: SharedSection, spot: Spot, faults: Faults) -> Shared:
@@ -78,6 +80,8 @@ def resolve_shared(section: SharedSection, spot: Spot, faults: Faults) -> Shared
         shared["timeouts"] = Timeouts(**_given(section.timeouts))
     if section.retry is not None:
         shared["retry"] = _retry(Retry(**_given(section.retry)), spot.below(("retry",)), faults)
+    if section.vacuum is not None:
+        shared["vacuum"] = section.vacuum == "auto"
     return shared
 
 
@@ -116,7 +120,10 @@ def resolve_view(
 
 def resolve_database(alias: str, section: DatabaseSection) -> Database:
     """A database."""
-    return Database(alias=alias, **_given(section))
+    given = _given(section)
+    if section.throttle is not None:
+        given["throttle"] = Throttle(**_given(section.throttle))
+    return Database(alias=alias, **given)
 
 
 def resolve_server(section: ServerSection, folder: Path, spot: Spot, faults: Faults) -> Server:

@@ -87,6 +87,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class ThrottleSection(Section):
+    """How much a database may have to do for scheduled refreshes to begin."""
+
+    replication_lag: Duration | None = _key("The most by which a connected standby may lag.")
+    active_connections: int | None = _key(
+        "The most sessions, refresher's apart, that run a statement on the server.", ge=1
+    )
+    oldest_transaction: Duration | None = _key(
+        "The greatest age of a transaction in the database, refresher's apart."
+    )
+
+
 class DatabaseSection(Section):
     """One database refresher works in."""
 
@@ -99,6 +111,7 @@ class DatabaseSection(Section):
     session: dict[Setting, str] | None = _key(
         "PostgreSQL settings for every refresh, such as work_mem, by SET LOCAL."
     )
+    throttle: ThrottleSection | None = _key("Limits above which scheduled refreshes wait.")
 
 
 def _one_of(section: Section, names: tuple[str, ...]) -> None:
@@ -250,6 +263,9 @@ class SharedSection(Section):
     )
     timeouts: TimeoutsSection | None = _key("How long a refresh may wait, and work.")
     retry: RetrySection | None = _key("How a failed refresh is tried again.")
+    vacuum: Literal["auto", "never"] | None = _key(
+        "Whether it is vacuumed and analysed after refreshes that call for it.", "auto"
+    )
 
 
 class DefaultsSection(SharedSection):

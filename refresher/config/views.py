@@ -14,7 +14,9 @@ from refresher.config.resolve import Shared, resolve_view
 from refresher.config.sections import ViewSection
 from refresher.config.validation import read_section
 
-_ONLY_REFRESHED = ("key", "indexes", "strategy", "allow_blocking", "schedule", "retry")
+_ONLY_REFRESHED = (
+    *("key", "indexes", "strategy", "allow_blocking", "schedule", "retry", "vacuum"),
+)
 """Keys that mean nothing for a plain view."""
 
 

@@ -18,6 +18,7 @@ from refresher.config.model import (
     Retry,
     Secret,
     Server,
+    Throttle,
     Timeouts,
 )
 from refresher.names import RelationName
@@ -30,6 +31,7 @@ EVERYTHING = """
         conninfo: "postgresql://crm:${PASSWORD}@localhost/crm"
         max_parallel: 2
         session: {work_mem: 256MB, jit: off, my.setting: "1"}
+        throttle: {replication_lag: 30s, active_connections: 50, oldest_transaction: 10m}
       erp: {conninfo: service=erp}
     include: [more/*.yaml]
     defaults:
@@ -41,6 +43,7 @@ EVERYTHING = """
       max_staleness: 1h
       timeouts: {lock: 1s}
       retry: {attempts: 5}
+      vacuum: never
     views:
       customer_orders_v:
         kind: view
@@ -73,6 +76,7 @@ EVERYTHING = """
         max_staleness: none
         timeouts: {statement: 1h30m}
         retry: {backoff: 500ms, max_backoff: 10s}
+        vacuum: auto
         checks: {min_rows: 15000, max_shrink: 20%, assert: "SELECT true;"}
     server:
       listen: "[::1]:0"
@@ -103,7 +107,13 @@ def test_databases(everything: Project) -> None:
     assert databases["crm"].conninfo == Secret("postgresql://crm:hunter2@localhost/crm")
     assert databases["crm"].max_parallel == 2
     assert databases["crm"].session == {"work_mem": "256MB", "jit": "off", "my.setting": "1"}
+    assert databases["crm"].throttle == Throttle(
+        replication_lag=timedelta(seconds=30),
+        active_connections=50,
+        oldest_transaction=timedelta(minutes=10),
+    )
     assert (databases["erp"].max_parallel, databases["erp"].session) == (4, {})
+    assert databases["erp"].throttle.keys == ()
 
 
 def test_every_key_of_a_view(everything: Project) -> None:
@@ -146,6 +156,7 @@ def test_every_key_of_a_view(everything: Project) -> None:
     )
     assert view.max_staleness is None
     assert view.timeouts == Timeouts(statement=timedelta(minutes=90))
+    assert view.vacuum
     assert view.retry == Retry(
         backoff=timedelta(milliseconds=500), max_backoff=timedelta(seconds=10)
     )
@@ -162,6 +173,7 @@ def test_a_view_takes_what_it_does_not_say_from_defaults(everything: Project) ->
     assert view.max_staleness == timedelta(hours=1)
     assert view.timeouts == Timeouts(lock=timedelta(seconds=1))
     assert view.retry == Retry(attempts=5)
+    assert not view.vacuum
 
 
 def test_a_plain_view_takes_nothing_about_refreshing_from_defaults(everything: Project) -> None:

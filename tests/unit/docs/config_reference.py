@@ -24,6 +24,7 @@ _SECTIONS = {
     "TimeoutsSection": "[timeouts](#timeouts)",
     "RetrySection": "[retry](#retry)",
     "DatabaseSection": "[database](#databases)",
+    "ThrottleSection": "[throttle](#databases)",
     "DefaultsSection": "[defaults](#defaults)",
     "ViewSection": "[view](#views)",
     "ServerSection": "[server](#server)",
