@@ -31,7 +31,13 @@ JOIN pg_catalog.pg_class AS c ON c.oid = w.oid AND c.relkind = 'm'
 -- description: How many materialized views stand in this database that refresher does not manage.
 SELECT count(*) AS unmanaged
 FROM pg_catalog.pg_class AS c
-WHERE c.relkind = 'm' AND c.oid <> ALL (%(oids)s::oid[])
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm'
+    AND NOT EXISTS (
+        SELECT
+        FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w (schema_name, relation_name)
+        WHERE w.schema_name = n.nspname AND w.relation_name = c.relname
+    )
 
 -- name: begin_reading
 -- description: Make the transaction one picture, whatever the role's defaults are.
