@@ -226,7 +226,8 @@ WITH wanted AS (
         AS w (view, schema_name, relation_name)
 ), held AS (
     SELECT f.view
-    FROM refresher.fence AS f
+    FROM wanted AS w
+    JOIN refresher.fence AS f ON f.view = w.view
     JOIN pg_catalog.pg_locks AS l
         ON l.locktype = 'transactionid' AND l.transactionid = f.xmax
         AND l.mode = 'ExclusiveLock' AND l.granted
