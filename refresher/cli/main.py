@@ -29,6 +29,7 @@ _COMMANDS = {
     "run-now": "Refresh views now and say how it went.",
     "doctor": "Say what keeps refresher from working, and the SQL that cures it.",
     "status": "Show how fresh every view is.",
+    "freshness": "Explain why a view is as stale as it is.",
     "history": "Show a view's last runs.",
     "pause": "Hold a view's schedule for a while.",
     "resume": "Let a paused view's schedule go on.",

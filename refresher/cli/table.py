@@ -60,7 +60,8 @@ def _joined(line: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _longest_word(cell: str) -> int:
-    return max(map(len, cell.split()), default=0)
+    indent = len(cell) - len(cell.lstrip())
+    return indent + max(map(len, cell.split()), default=0)
 
 
 def _print_on_terminal(

@@ -39,7 +39,7 @@ _OPERATIONS = ("insert", "update", "delete")
 
 def _info(view: ViewSnapshot, _: datetime) -> Iterable[Sample]:
     config = view.view
-    schedule = _schedule(config.schedule) if config.refreshed else ""
+    schedule = schedule_in_words(config.schedule) if config.refreshed else ""
     strategy = str(config.strategy) if config.refreshed else ""
     owner = view.stored.owner or ""
     return (((str(config.relation), config.kind.value, strategy, schedule, owner), 1),)
@@ -67,7 +67,7 @@ def _unix(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def _schedule(schedule: Schedule) -> str:
+def schedule_in_words(schedule: Schedule) -> str:
     """A schedule in a word or two, for the label."""
     match schedule:
         case Every(every=every):

@@ -33,7 +33,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
     told = {name: command.get_short_help_str(100) for name, command, _ in commands()}
     listing = cli.get_help(click.Context(cli, terminal_width=100))
     for name in cli.list_commands(click.Context(cli)):
-        assert f"  {name:<8}  {told[f'refresher {name}']}" in listing.splitlines()
+        assert f"  {name:<9}  {told[f'refresher {name}']}" in listing.splitlines()
 
 
 def test_every_help_has_examples_that_are_valid() -> None:
