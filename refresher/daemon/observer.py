@@ -43,6 +43,7 @@ class Observer:
         self._outdated = threading.Event()
         self._stopping = threading.Event()
         self._connection: Connection | None = None
+        self._follower = Follower(database)
         self._thread = threading.Thread(
             target=self._run, name=f"{database.alias} observer", daemon=True
         )
@@ -72,28 +73,36 @@ class Observer:
         self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
-        connection: Connection | None = None
-        follower = Follower(self._database)
         while not self._stopping.is_set():
             self._bell.clear()
+            if self._outdated.is_set():
+                self._outdated.clear()
+                self._leave()
             began = time.monotonic()
             try:
-                if connection is None:
-                    connection = connect(self._endpoint, application="refresher observer")
-                    require_current(connection)
-                    follower = Follower(self._database)
-                self._latest.publish(follower.read(connection, self._views))
+                connection = self._connected()
+                self._latest.publish(self._follower.read(connection, self._views))
             except Exception as error:  # not even a bug may end the observer
                 if not isinstance(error, RefresherError | psycopg.Error):
                     _LOGGER.warning("the observer failed", exc_info=error)
                 # Why a database can't be read the loop says, once; here it is counted.
                 self._latest.fail(self._database.alias)
-                if connection is not None:
-                    connection.close()
-                connection = None
+                self._leave()
             self.heartbeat = time.monotonic()
             rest = (self.heartbeat - began) / _SHARE
             self._stopping.wait(min(max(_AT_MOST_EVERY_SECONDS, rest), _EVERY_SECONDS))
             self._bell.wait(_EVERY_SECONDS)
+        self._leave()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            # What happened while there was no connection, nobody has told.
+            self._follower = Follower(self._database)
+            self._connection = connect(self._endpoint, application="refresher observer")
+            require_current(self._connection)
+        return self._connection
+
+    def _leave(self) -> None:
+        connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
