@@ -20,7 +20,14 @@ from refresher.errors import RefresherError
 from refresher.events import DriftFound, DriftGone, DriftUnknown, Listener, RefreshedOutside
 from refresher.postgres.failures import breaks_connection, describe
 from refresher.postgres.sessions import Connection, Endpoint, connect
-from refresher.store.drift import DriftRecord, look_due, record_drift, record_problem
+from refresher.schedule.attention import Turns
+from refresher.store.drift import (
+    DriftRecord,
+    look_due,
+    look_overdue,
+    record_drift,
+    record_problem,
+)
 from refresher.store.migrate import require_current
 from refresher.store.outside import see_refreshed_outside
 
@@ -32,6 +39,9 @@ _LOOK_SHARE = 0.01
 every definition for one, which costs some milliseconds and some dead rows in the catalog each."""
 _TICK_SECONDS = 5.0
 """How often it is asked whether a look is due, and whether somebody else refreshed a view."""
+_LOOKS = 24
+"""In how many such ticks everyone's turn comes to be asked about: two minutes, where the views are
+too many to be all asked about each time. PostgreSQL itself counts a minute late, at times."""
 _AGAIN_SECONDS = 30.0
 """How long a look that met somebody's lock is put off."""
 _STOP_SECONDS = 3.0
@@ -50,6 +60,8 @@ class Watch:
         self._wanted = threading.Event()
         self._not_before = 0.0
         self._every = _LOOK_EVERY
+        self._turns = Turns(_LOOKS)
+        self._taking_turns: Mapping[str, View] = {}
         self._bell = threading.Event()
         self._outdated = threading.Event()
         self._stopping = threading.Event()
@@ -110,12 +122,18 @@ class Watch:
             connection.close()
 
     def _watch(self, connection: Connection, views: Mapping[str, View]) -> None:
-        refreshed = {name: view for name, view in views.items() if view.refreshed}
+        if views is not self._taking_turns:
+            self._turns.follow(views)
+            self._taking_turns = views
+        some = {name: views[name] for name in self._turns.next()}
+        refreshed = {name: view for name, view in some.items() if view.refreshed}
         for name in see_refreshed_outside(connection, refreshed):
             self._emit(RefreshedOutside(database=self._alias, view=name))
         if time.monotonic() < self._not_before:
             return
-        if self._wanted.is_set() or look_due(connection, views, every=self._every):
+        if look_overdue(connection, every=self._every):
+            some = dict(views)
+        if self._wanted.is_set() or look_due(connection, some, every=self._every):
             self._wanted.clear()
             try:
                 self._look(connection, views)

@@ -17,7 +17,7 @@ from refresher.store.touched import Touched, read_outline
 
 _OUTLINE_SECONDS = 30.0
 """How often it is asked whether the graph has changed: CREATE OR REPLACE VIEW tells nobody."""
-_TURNS = 60
+_LOOKS = 60
 """At a look every five seconds each view is read anew, and measured, within five minutes."""
 _AT_ONCE = 500
 """How many views are read at a time; those that were touched first go first."""
@@ -29,7 +29,7 @@ class Follower:
 
     database: Database
     _touched: Touched = field(default_factory=lambda: Touched(beside_refreshes=True))
-    _attention: Attention = field(default_factory=lambda: Attention(turns=_TURNS))
+    _attention: Attention = field(default_factory=lambda: Attention(looks=_LOOKS))
     _around: Surroundings | None = None
     _outline: tuple[int | None, ...] = ()
     _outline_at: float = 0.0

@@ -10,7 +10,7 @@ are all read every two seconds.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import assert_never
@@ -45,37 +45,47 @@ def again_at(
 
 
 @dataclass(slots=True)
-class Attention:
-    """What a watcher remembers of the views it looks at."""
+class Turns:
+    """Views that are looked at in turn, some at a time."""
 
-    turns: int = 30
+    looks: int
     """In how many looks everyone's turn comes, at the latest."""
     _order: tuple[str, ...] = ()
     _turn: int = 0
-    _again: dict[str, datetime | None] = field(default_factory=dict)
 
     def follow(self, views: Collection[str]) -> None:
-        """Look at these views from now on, and at no others."""
+        """Take turns among these views from now on."""
         self._order = tuple(sorted(views))
         self._turn %= max(1, len(self._order))
-        self._again = {name: self._again.get(name, _AT_ANY_TIME) for name in self._order}
 
-    def next(self, now: datetime) -> set[str]:
-        """Those whose turn it is, and those whose moment has come."""
-        return {*self._next_in_turn(), *self._over(now)}
-
-    def looked(self, again: Mapping[str, datetime | None]) -> None:
-        """These were looked at, and must be again at these moments."""
-        self._again.update((name, at) for name, at in again.items() if name in self._again)
-
-    def _next_in_turn(self) -> tuple[str, ...]:
-        number = min(len(self._order), max(_AT_A_TURN, -(-len(self._order) // self.turns)))
+    def next(self) -> tuple[str, ...]:
+        """Those whose turn it is."""
+        number = min(len(self._order), max(_AT_A_TURN, -(-len(self._order) // self.looks)))
         first, self._turn = self._turn, self._turn + number
         if self._turn >= len(self._order):
             self._turn -= len(self._order)
             return self._order[first:] + self._order[: self._turn]
         return self._order[first : self._turn]
 
-    def _over(self, now: datetime) -> list[str]:
+
+class Attention:
+    """What a watcher remembers of the views it looks at."""
+
+    def __init__(self, *, looks: int = 30) -> None:
+        """`looks` is in how many looks everyone's turn comes, at the latest."""
+        self._turns = Turns(looks)
+        self._again: dict[str, datetime | None] = {}
+
+    def follow(self, views: Collection[str]) -> None:
+        """Look at these views from now on, and at no others."""
+        self._turns.follow(views)
+        self._again = {name: self._again.get(name, _AT_ANY_TIME) for name in views}
+
+    def next(self, now: datetime) -> set[str]:
+        """Those whose turn it is, and those whose moment has come."""
         over = [(at, name) for name, at in self._again.items() if at is not None and at <= now]
-        return [name for _, name in nsmallest(_AT_ONCE, over)]
+        return {*self._turns.next(), *(name for _, name in nsmallest(_AT_ONCE, over))}
+
+    def looked(self, again: Mapping[str, datetime | None]) -> None:
+        """These were looked at, and must be again at these moments."""
+        self._again.update((name, at) for name, at in again.items() if name in self._again)

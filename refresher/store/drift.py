@@ -51,6 +51,16 @@ def look_due(connection: Connection, views: Collection[str], *, every: timedelta
     return bool(row and row["due"])
 
 
+def look_overdue(connection: Connection, *, every: timedelta) -> bool:
+    """Whether some view, anybody's, was compared with its definition, and not for that long.
+
+    It costs little however many views there are, and says whether `look_due` is worth asking of
+    those that were compared before.
+    """
+    row = connection.execute(_QUERIES["look_overdue"], {"every": every}).fetchone()
+    return bool(row and row["due"])
+
+
 def ask_for_look(connection: Connection, views: Collection[str]) -> None:
     """Have a daemon compare these views soon: something has changed."""
     connection.execute(_QUERIES["ask_for_look"], {"views": list(views)})

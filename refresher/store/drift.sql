@@ -1,3 +1,8 @@
+-- name: look_overdue
+-- description: Whether anybody's view has not been compared for that long, but was before.
+SELECT coalesce(min(l.tried_at) < clock_timestamp() - %(every)s::interval, false) AS due
+FROM refresher.look AS l
+
 -- name: look_due
 -- description: Whether some view has not been compared with its definition for that long.
 SELECT EXISTS (

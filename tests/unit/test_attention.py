@@ -46,14 +46,14 @@ def test_a_decision_holds_until_time_alone_may_change_it(
     assert again_at(decision, NOON, paused_until=paused_until) == again
 
 
-@given(number=st.integers(0, 400), turns=st.integers(1, 12))
-def test_everyones_turn_comes_within_so_many_looks(number: int, turns: int) -> None:
-    attention = Attention(turns=turns)
+@given(number=st.integers(0, 400), looks=st.integers(1, 12))
+def test_everyones_turn_comes_within_so_many_looks(number: int, looks: int) -> None:
+    attention = Attention(looks=looks)
     attention.follow(names(number))
     attention.looked(dict.fromkeys(names(number)))
-    seen = [attention.next(NOON) for _ in range(turns)]
+    seen = [attention.next(NOON) for _ in range(looks)]
     assert set().union(*seen) == set(names(number))
-    assert all(len(each) <= max(50, number // turns + 1) for each in seen)
+    assert all(len(each) <= max(50, number // looks + 1) for each in seen)
 
 
 def test_a_few_views_are_all_looked_at_each_time() -> None:

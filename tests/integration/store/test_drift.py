@@ -9,6 +9,7 @@ from refresher.store.drift import (
     Watched,
     ask_for_look,
     look_due,
+    look_overdue,
     read_watched,
     record_drift,
     record_problem,
@@ -85,7 +86,11 @@ def test_one_look_is_enough_for_all_until_it_is_old_or_asked_for(connection: Con
     assert look_due(connection, ["a"], every=timedelta(0))
     assert not look_due(connection, [], every=FIVE_MINUTES)
 
+    assert not look_overdue(connection, every=FIVE_MINUTES)
+    assert look_overdue(connection, every=timedelta(0))
+
     ask_for_look(connection, ["b"])
+    assert look_overdue(connection, every=FIVE_MINUTES)
     assert look_due(connection, ["a", "b"], every=FIVE_MINUTES)
     assert not look_due(connection, ["a"], every=FIVE_MINUTES)
 
