@@ -14,24 +14,22 @@ any expression in reverse from within a repeated hour). Every replica has to fin
 instants, whenever it looks.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise, takewhile
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from refresher import clocks
+
 _SECOND = timedelta(seconds=1)
-_DAY = timedelta(days=1)
-_DAY_SECONDS = 86_400
 _FIELDS = 5
 
-_YEARS_OF_CHANGES = range(2024, 2052)
 _YEARS_OF_DAYS = range(2024, 2080)
-"""Where a longest gap is looked for: until 2100 the calendar repeats itself every 28 years."""
+"""Where a longest gap is looked for: twice the 28 years after which the calendar repeats itself."""
 
 
 class Neighbours(NamedTuple):
@@ -76,11 +74,11 @@ class Timeline:
         # From the first time the clock showed what it shows now: that is when a set time is due.
         shown = at.astimezone(self._zone).replace(fold=0)
         since, last = shown.astimezone(UTC), at
-        offset = _offset(self._zone, since)
+        offset = clocks.offset(self._zone, since)
         for named in CronSim(self._expression, shown.replace(tzinfo=None)):
             instant = _as_utc(named, offset)
-            while (change := _first_change(self._zone, since, instant)) is not None:
-                since, offset = change, _offset(self._zone, change)
+            while (change := clocks.first_change(self._zone, since, instant)) is not None:
+                since, offset = change, clocks.offset(self._zone, change)
                 instant = max(change, _as_utc(named, offset))
             if instant > last:
                 last = instant
@@ -88,20 +86,25 @@ class Timeline:
 
     def _as_shown(self, at: datetime) -> Iterator[datetime]:
         since = at.astimezone(UTC)
-        shown = since.replace(tzinfo=None) + _offset(self._zone, since)
+        shown = since.replace(tzinfo=None) + clocks.offset(self._zone, since)
         while True:
             change = None
-            offset = _offset(self._zone, since)
+            offset = clocks.offset(self._zone, since)
             for named in CronSim(self._expression, shown):
                 instant = _as_utc(named, offset)
-                change = _first_change(self._zone, since, instant)
+                change = clocks.first_change(self._zone, since, instant)
                 if change is not None:
                     break
                 yield instant
             if change is None:
                 return
             since = change
-            shown = change.replace(tzinfo=None) + _offset(self._zone, change) - _SECOND
+            shown = change.replace(tzinfo=None) + clocks.offset(self._zone, change) - _SECOND
+
+    def count(self, after: datetime, until: datetime, limit: int) -> int:
+        """How many instants lie in (after, until]; counting ends at `limit`."""
+        passed = takewhile(lambda instant: instant <= until, self.after(after))
+        return sum(1 for _ in islice(passed, limit))
 
     def straddling(self, at: datetime) -> tuple[datetime, datetime] | None:
         """The newest instant not after a moment and the oldest after it."""
@@ -155,7 +158,7 @@ def longest_gap(expression: str, zone: ZoneInfo) -> timedelta | None:
     if line is None:
         return None
     longest = _longest_gap_on_a_steady_clock(expression)
-    changes = chain.from_iterable(_changes(zone, year) for year in _YEARS_OF_CHANGES)
+    changes = chain.from_iterable(clocks.changes(zone, year) for year in clocks.YEARS_OF_CHANGES)
     looked_until = datetime.min.replace(tzinfo=UTC)
     for change in changes:
         if change > looked_until and (gap := line.straddling(change - _SECOND)) is not None:
@@ -185,37 +188,3 @@ def _days() -> Iterator[date]:
 
 def _as_utc(shown: datetime, offset: timedelta) -> datetime:
     return (shown - offset).replace(tzinfo=UTC)
-
-
-def _offset(zone: ZoneInfo, at: datetime) -> timedelta:
-    return at.astimezone(zone).replace(tzinfo=None) - at.replace(tzinfo=None)
-
-
-def _first_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
-    for year in range(after.year, until.year + 1):
-        for change in _changes(zone, year):
-            if after < change <= until:
-                return change
-    return None
-
-
-@lru_cache(maxsize=4096)
-def _changes(zone: ZoneInfo, year: int) -> tuple[datetime, ...]:
-    """The moments of a year (of UTC) at which the zone's clock is put forward or back."""
-    changes = []
-    day = datetime(year, 1, 1, tzinfo=UTC)
-    offset = _offset(zone, day)
-    while day.year == year:
-        tomorrow = day + _DAY
-        if _offset(zone, tomorrow) != offset:
-            changes.append(_moment_of_change(zone, day, offset))
-            offset = _offset(zone, tomorrow)
-        day = tomorrow
-    return tuple(changes)
-
-
-def _moment_of_change(zone: ZoneInfo, day: datetime, offset: timedelta) -> datetime:
-    def changed(second: int) -> bool:
-        return _offset(zone, day + second * _SECOND) != offset
-
-    return day + bisect_left(range(_DAY_SECONDS), x=True, key=changed) * _SECOND

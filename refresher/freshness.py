@@ -14,12 +14,12 @@ The limits (`effective_max_staleness`) are worked out here and stored; SQL never
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from refresher import cron
+from refresher import nominal
 from refresher.config.model import (
     AfterUpstream,
     Cron,
@@ -31,6 +31,7 @@ from refresher.config.model import (
     View,
 )
 from refresher.graph import Graph
+from refresher.windows import Windows, longest_closed
 
 SLACK = timedelta(minutes=10)
 """What a derived limit grants a refresh to queue, run and be retried in."""
@@ -139,22 +140,27 @@ def state(
 def longest_gap(schedule: Schedule) -> timedelta | None:
     """The longest time a schedule leaves between two due instants; None if it has no bound.
 
-    `after: upstream` adds no time of its own to its upstreams' gaps.
+    Times outside `only` are in it, and all that `after: upstream` adds to its upstreams' gaps.
     """
     match schedule:
-        case Every(every=every, jitter=jitter):
-            return every + jitter
-        case Cron(cron=expression, timezone=zone, jitter=jitter):
-            gap = cron.longest_gap(expression, zone)
+        case Every(every=every, jitter=jitter, only=only):
+            gap = nominal.longest_gap_of_every(every, only)
             return None if gap is None else gap + jitter
-        case TargetLag(target=target):
-            return target
-        case AfterUpstream(jitter=jitter):
-            return jitter
+        case Cron(cron=expression, timezone=zone, jitter=jitter, only=only):
+            gap = nominal.longest_gap_of_cron(expression, zone, only)
+            return None if gap is None else gap + jitter
+        case TargetLag(target=target, only=only):
+            return target + _longest_closed(only)
+        case AfterUpstream(jitter=jitter, only=only):
+            return jitter + _longest_closed(only)
         case Manual():
             return None
         case other:
             assert_never(other)
+
+
+def _longest_closed(only: Windows | None) -> timedelta:
+    return (None if only is None else longest_closed(only)) or timedelta()
 
 
 def effective_max_staleness(views: Mapping[str, View], graph: Graph) -> dict[str, timedelta | None]:
@@ -163,7 +169,8 @@ def effective_max_staleness(views: Mapping[str, View], graph: Graph) -> dict[str
     A configured limit stands. One to be derived is twice the target lag + 10 m where there is one,
     since that goes back to the base tables; else, for a refreshed view, the larger of
 
-    - twice the longest gap of its schedule + 10 m (for `after: upstream` this is nothing), and
+    - twice the longest gap of its schedule + 10 m (for `after: upstream` this is nothing); time
+      outside `only` counts once, and
     - for each nearest refreshed upstream: that one's limit + the longest gap + 10 m, since what it
       reads may be that old already and is read once a gap;
 
@@ -186,7 +193,7 @@ def effective_max_staleness(views: Mapping[str, View], graph: Graph) -> dict[str
 
 def _derived_limit(view: View, upstreams: Sequence[timedelta | None]) -> timedelta | None:
     if isinstance(view.schedule, TargetLag):
-        return 2 * view.schedule.target + SLACK
+        return 2 * view.schedule.target + _longest_closed(view.schedule.only) + SLACK
     limits = [limit for limit in upstreams if limit is not None]
     if len(limits) < len(upstreams):
         return None
@@ -195,7 +202,10 @@ def _derived_limit(view: View, upstreams: Sequence[timedelta | None]) -> timedel
     gap = longest_gap(view.schedule)
     if gap is None:
         return None
-    own = () if isinstance(view.schedule, AfterUpstream) else (2 * gap + SLACK,)
+    own: tuple[timedelta, ...] = ()
+    if isinstance(view.schedule, Every | Cron):
+        at_all_times = longest_gap(replace(view.schedule, only=None)) or gap
+        own = (gap + at_all_times + SLACK,)
     return max((*own, *(limit + gap + SLACK for limit in limits)), default=None)
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from refresher.names import RelationName
 from refresher.runs import Strategy
+from refresher.windows import Windows
 
 
 class Kind(StrEnum):
@@ -29,6 +30,8 @@ class Every:
 
     every: timedelta
     jitter: timedelta = timedelta()
+    only: Windows | None = None
+    """When refreshes may start by schedule; None for always. The same below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class Cron:
     cron: str
     timezone: ZoneInfo
     jitter: timedelta = timedelta()
+    only: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class AfterUpstream:
     """Due when an upstream has newer contents than this view has seen."""
 
     jitter: timedelta = timedelta()
+    only: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,7 @@ class TargetLag:
 
     target: timedelta
     jitter: timedelta = timedelta()
+    only: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

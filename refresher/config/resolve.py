@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
+from refresher import nominal
 from refresher.config.crontab import shortest_gap
 from refresher.config.faults import Faults
 from refresher.config.files import UnreadableError, require_file
@@ -39,8 +40,10 @@ from refresher.config.sections import (
     SharedSection,
     ViewSection,
 )
+from refresher.durations import format_duration
 from refresher.names import RelationName
 from refresher.runs import Strategy
+from refresher.windows import Windows
 
 _UTC = ZoneInfo("UTC")
 
@@ -164,23 +167,42 @@ def _schedule(section: ScheduleSection | str, spot: Spot, faults: Faults) -> Sch
     if isinstance(section, str):
         return Manual()
     jitter = section.jitter or timedelta()
+    zone = section.timezone or _UTC
+    only = None if section.only is None else Windows(section.only, zone)
     gap: timedelta | None = None
-    schedule: Schedule = AfterUpstream(jitter=jitter)
+    schedule: Schedule = AfterUpstream(jitter=jitter, only=only)
     if section.every is not None:
         gap = section.every
-        schedule = Every(every=gap, jitter=jitter)
+        schedule = Every(every=gap, jitter=jitter, only=only)
     elif section.cron is not None:
         gap = shortest_gap(section.cron)
-        zone = section.timezone or _UTC
-        schedule = Cron(cron=section.cron, timezone=zone, jitter=jitter)
+        schedule = Cron(cron=section.cron, timezone=zone, jitter=jitter, only=only)
     elif section.target_lag is not None:
         gap = section.target_lag
-        schedule = TargetLag(target=gap, jitter=jitter)
+        schedule = TargetLag(target=gap, jitter=jitter, only=only)
+    if (problem := _misses_its_windows(schedule)) is not None:
+        where = spot.below(("only",))
+        faults.add(where.place(), where.path, problem)
     if gap is not None and jitter >= gap:
         where = spot.below(("jitter",))
         problem = "must be shorter than the time between two due instants; shorten it"
         faults.add(where.place(), where.path, problem)
     return schedule
+
+
+def _misses_its_windows(schedule: Schedule) -> str | None:
+    """Why a schedule may have no due instant in some window, or none in any."""
+    match schedule:
+        case Every(every=every, only=Windows(hours=hours)) if every > hours.shortest:
+            shortest = format_duration(hours.shortest)
+            return (
+                f"is open for {shortest} at a time, shorter than every, so that a due instant may"
+                " miss it; shorten every, or use cron"
+            )
+        case Cron(cron=expression, timezone=zone, only=Windows() as only):
+            if nominal.of_cron(expression, zone, only) is None:
+                return "has no due instant of cron in it; correct one of the two"
+    return None
 
 
 def _retry(retry: Retry, spot: Spot, faults: Faults) -> Retry:

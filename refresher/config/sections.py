@@ -43,6 +43,7 @@ from refresher.config.values import (
     Share,
     Timeout,
     TimeZone,
+    WeekHours,
     distinct,
     refusal,
 )
@@ -128,7 +129,9 @@ class ScheduleSection(Section):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [{"required": [name]} for name in ("every", "cron", "after", "target_lag")],
-            "dependentRequired": {"timezone": ["cron"]},
+            "dependentSchemas": {
+                "timezone": {"anyOf": [{"required": ["cron"]}, {"required": ["only"]}]}
+            },
         }
     )
 
@@ -138,14 +141,15 @@ class ScheduleSection(Section):
     target_lag: Interval | None = _key(
         "The staleness, back to the base tables, to stay below; what it reads follows."
     )
-    timezone: TimeZone | None = _key("The IANA time zone `cron` is read in.", "UTC")
+    only: WeekHours | None = _key("The times of the week in which a refresh may be started by it.")
+    timezone: TimeZone | None = _key("The IANA time zone `cron` and `only` are read in.", "UTC")
     jitter: Duration | None = _key("The most by which an instant is put off, to spread the load.")
 
     @model_validator(mode="after")
     def _is_one_schedule(self) -> Self:
         _one_of(self, ("every", "cron", "after", "target_lag"))
-        if self.timezone is not None and self.cron is None:
-            problem = "has a timezone without cron; remove it"
+        if self.timezone is not None and self.cron is None and self.only is None:
+            problem = "has a timezone without cron or only; remove it"
             raise refusal(problem)
         return self
 

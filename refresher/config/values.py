@@ -18,6 +18,7 @@ from refresher.config.crontab import check_cron
 from refresher.config.model import GRANT_OPTION, PRIVILEGES, Secret
 from refresher.config.query import check_expression, check_index_definition, check_query
 from refresher.names import RelationName, check_name
+from refresher.windows import DAYS, Hours, parse_hours
 
 REFUSED = "refused"
 """The type of a complaint whose context has `problem`, and `otherwise` without the value."""
@@ -93,6 +94,10 @@ def _string(**schema: JsonValue) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **schema})
 
 
+_DAY = f"({'|'.join(DAYS)})"
+_DAYS = rf"{_DAY}(\s*-\s*{_DAY})?"
+_TIME = "[0-9]{1,2}:[0-9]{2}"
+_WINDOW = rf"\s*({_DAYS}(\+{_DAYS})*\s+)?{_TIME}\s*-\s*{_TIME}\s*"
 _DURATION = _string(pattern=f"^{_DURATION_PARTS}$", examples=["500ms", "30s", "1h30m"])
 _INTERVAL = _string(pattern=f"^{_DURATION_PARTS}$", examples=["30s", "15m", "1h30m", "7d"])
 
@@ -143,6 +148,14 @@ TimeZone: TypeAlias = Annotated[
     ZoneInfo,
     _text(parsing.parse_zone, "is not a time zone; write it like Europe/Amsterdam"),
     _string(examples=["Europe/Amsterdam", "UTC"]),
+]
+WeekHours: TypeAlias = Annotated[
+    InstanceOf[Hours],
+    _text(parse_hours, "is not times of the week; write them like mon-fri 06:00-20:00"),
+    _string(
+        pattern=f"^{_WINDOW}(,{_WINDOW})*$",
+        examples=["mon-fri 06:00-20:00", "22:00-06:00, sat+sun 00:00-24:00"],
+    ),
 ]
 ListenAddress: TypeAlias = Annotated[
     parsing.Address,

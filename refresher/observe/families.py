@@ -68,7 +68,13 @@ def _unix(moment: datetime | None) -> float | None:
 
 
 def schedule_in_words(schedule: Schedule) -> str:
-    """A schedule in a word or two, for the label."""
+    """A schedule in a few words, for the label."""
+    if isinstance(schedule, Manual) or (only := schedule.only) is None:
+        return _instants(schedule)
+    return f"{_instants(schedule)}, only {only} {only.zone.key}"
+
+
+def _instants(schedule: Schedule) -> str:
     match schedule:
         case Every(every=every):
             return f"every {format_duration(every)}"

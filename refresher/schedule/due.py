@@ -9,7 +9,7 @@ with it, and they are counted as misfires.
     running ──cancelled by a drain──▶ pending, at once for another replica
     running ──its process died, a failure that may pass──▶ pending, after a back-off
     running ──a failure that won't pass, no attempt left──▶ waits for the next instant
-    pending ──paused, an upstream is behind──▶ waits, and says for what
+    pending ──paused, an upstream is behind, outside `only`──▶ waits, and says for what
 
 What makes an instant:
 
@@ -19,14 +19,14 @@ What makes an instant:
   to wait for others (`upstreams.py`).
 - `target_lag`, its own or that of a view below it: that staleness gets near it (`target.py`); a
   view has this besides the instants of its own schedule.
-- a request: it outlives a pause, which holds the schedule only.
+- a request: it outlives a pause, which holds the schedule only, and is met outside `only`, too.
 
 How it fails. Facts may be old when they are acted upon: an attempt decides again under the fence.
 A replica whose facts are wrong therefore costs a try, never a second success. A missing upstream
 keeps its readers waiting by name. Nothing here raises on a configuration that was loaded.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
@@ -36,6 +36,7 @@ from refresher.runs import Run, Trigger
 from refresher.schedule import instants, target, upstreams
 from refresher.schedule.aims import MARGIN, Aim
 from refresher.schedule.upstreams import UpstreamFacts
+from refresher.windows import Windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,7 @@ def decide(view: View, facts: Facts) -> Decision:
         scheduled: Decision = Waiting("paused")
     else:
         scheduled = _either(_decide_schedule(view, facts), _decide_target(view, facts))
+        scheduled = _wait_for_window(view, facts, scheduled)
     return scheduled if requested is None else _either(requested, scheduled)
 
 
@@ -115,9 +117,12 @@ def undischarged(view: View, facts: Facts) -> datetime | None:
 
     `after: upstream` views below it wait for it by this. Where schedule or request made them it is
     the oldest pending instant; where upstreams did it may be earlier (`upstreams.behind_since`).
+    Nobody waits for a view that may not start now.
     """
     as_of = facts.contents_as_of
     pending = [facts.requested_at if _decide_request(view, facts) is not None else None]
+    if (only := _only(view)) is not None and not only.contains(facts.now):
+        return pending[0]
     if isinstance(aimed_at := _decide_target(view, facts), Due):
         pending.append(aimed_at.due_at)
     match view.schedule:
@@ -204,6 +209,22 @@ def _decide_schedule(view: View, facts: Facts) -> Decision:
             return _given_up(end, following)
         case other:
             assert_never(other)
+
+
+def _wait_for_window(view: View, facts: Facts, decision: Decision) -> Decision:
+    """What a decision by schedule or target lag comes to inside and outside `only`."""
+    only = _only(view)
+    if only is None or not isinstance(decision, Due):
+        return decision
+    opening = only.next_open(facts.now)
+    if opening > facts.now:
+        return Waiting(f"outside {only}", opening)
+    opened = only.open_since(facts.now)
+    return replace(decision, ready_at=max(decision.ready_at, opened or decision.ready_at))
+
+
+def _only(view: View) -> Windows | None:
+    return None if isinstance(view.schedule, Manual) else view.schedule.only
 
 
 def _decide_target(view: View, facts: Facts) -> Decision:

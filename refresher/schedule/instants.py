@@ -1,8 +1,9 @@
 """The due instants of a schedule: the same on every replica, from the configuration alone. Pure.
 
 An instant is *nominal* plus jitter. `every` has its nominal instants at the epoch plus a phase
-plus whole multiples; cron where `refresher.cron` says. Jitter is derived from the view's name and
-the nominal instant, and never reaches the next nominal one, so that instants keep their order.
+plus whole multiples; cron where `refresher.cron` says; `only` keeps those in its windows
+(`refresher.nominal`). Jitter is derived from the view's name and the nominal instant, and reaches
+neither the next nominal one, so that instants keep their order, nor the end of a window.
 
 `after: upstream`, `target_lag` and `manual` have no instants of their own. Times are aware, and UTC
 on the way out. A cron expression that never matches has no instants either.
@@ -10,12 +11,13 @@ on the way out. A cron expression that never matches has no instants either.
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import chain, dropwhile, islice, pairwise, takewhile
 from typing import assert_never
 
+from refresher import nominal
 from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule, TargetLag
-from refresher.cron import Neighbours, timeline
+from refresher.cron import Neighbours
 from refresher.names import stable_number
+from refresher.nominal import Line
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE = timedelta()
@@ -44,16 +46,9 @@ def count(
     schedule: Schedule, view: str, after: datetime, until: datetime, limit: int = 10_000
 ) -> int:
     """How many due instants lie in (after, until]; counting ends at `limit`."""
-    match schedule:
-        case Every():
-            passed = _number(schedule, view, until) - _number(schedule, view, after)
-            return min(max(passed, 0), limit)
-        case Cron():
-            return _count_cron(schedule, view, after, until, limit)
-        case AfterUpstream() | TargetLag() | Manual():
-            return 0
-        case other:
-            assert_never(other)
+    line = _line(schedule, view)
+    first, last = (_newest_nominal(schedule, view, at) for at in (after, until))
+    return 0 if line is None or first is None or last is None else line.count(first, last, limit)
 
 
 def jitter_of(view: str, instant: datetime, room: timedelta) -> timedelta:
@@ -64,22 +59,36 @@ def jitter_of(view: str, instant: datetime, room: timedelta) -> timedelta:
     return stable_number(view, str(microseconds)) % (room // _MICROSECOND) * _MICROSECOND
 
 
-def _due(schedule: Schedule, view: str, nominal: datetime, following: datetime) -> datetime:
+def _due(schedule: Schedule, view: str, named: datetime, following: datetime) -> datetime:
     if isinstance(schedule, Manual) or not schedule.jitter:
-        return nominal
-    return nominal + jitter_of(view, nominal, min(schedule.jitter, following - nominal))
+        return named
+    room = min(schedule.jitter, following - named)
+    if schedule.only is not None and (close := schedule.only.next_close(named)) is not None:
+        room = min(room, close - named)
+    return named + jitter_of(view, named, room)
 
 
 def _around(schedule: Schedule, view: str, at: datetime) -> Neighbours | None:
     """The nominal instants around a moment."""
+    line = _line(schedule, view)
+    return None if line is None else line.around(at)
+
+
+def _newest_nominal(schedule: Schedule, view: str, at: datetime) -> datetime | None:
+    """What the newest due instant that is not after a moment is without its jitter."""
+    around = _around(schedule, view, at)
+    if around is None:
+        return None
+    passed = _due(schedule, view, around.latest, around.next) <= at
+    return around.latest if passed else around.before
+
+
+def _line(schedule: Schedule, view: str) -> Line | None:
     match schedule:
-        case Every(every=every):
-            began = _EPOCH + _phase(view, every)
-            nominal = began + (at - began) // every * every
-            return Neighbours(nominal - every, nominal, nominal + every, nominal + 2 * every)
-        case Cron(cron=expression, timezone=zone):
-            line = timeline(expression, zone)
-            return None if line is None else line.around(at)
+        case Every(every=every, only=only):
+            return nominal.of_every(_EPOCH + _phase(view, every), every, only)
+        case Cron(cron=expression, timezone=zone, only=only):
+            return nominal.of_cron(expression, zone, only)
         case AfterUpstream() | TargetLag() | Manual():
             return None
         case other:
@@ -89,22 +98,3 @@ def _around(schedule: Schedule, view: str, at: datetime) -> Neighbours | None:
 @lru_cache(maxsize=65_536)
 def _phase(view: str, every: timedelta) -> timedelta:
     return stable_number(view) % (every // _MICROSECOND) * _MICROSECOND
-
-
-def _number(schedule: Every, view: str, at: datetime) -> int:
-    """Which instant since the epoch is the newest one at a moment."""
-    began = _EPOCH + _phase(view, schedule.every)
-    number = (at - began) // schedule.every
-    nominal = began + number * schedule.every
-    return number if _due(schedule, view, nominal, nominal + schedule.every) <= at else number - 1
-
-
-def _count_cron(schedule: Cron, view: str, after: datetime, until: datetime, limit: int) -> int:
-    line = timeline(schedule.cron, schedule.timezone)
-    if line is None or (around := line.around(after)) is None:
-        return 0
-    nominal = chain((around.latest,), line.after(around.latest))
-    instants = (_due(schedule, view, *pair) for pair in pairwise(nominal))
-    later = dropwhile(lambda instant: instant <= after, instants)
-    passed = takewhile(lambda instant: instant <= until, later)
-    return sum(1 for _ in islice(passed, limit))

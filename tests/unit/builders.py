@@ -1,5 +1,6 @@
 """Values for tests: complete records of which a test names only what it is about."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from refresher import nominal
 from refresher.config.model import Cron, Every, Kind, View
 from refresher.errors import FailureReason
 from refresher.names import RelationName
 from refresher.runs import Outcome, Run, Trigger
 from refresher.schedule.due import Facts
 from refresher.schedule.upstreams import UpstreamFacts
+from refresher.windows import Windows, parse_hours
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -125,6 +128,35 @@ def crons() -> st.SearchStrategy[Cron]:
 def everies() -> st.SearchStrategy[Every]:
     periods = st.timedeltas(timedelta(milliseconds=1), timedelta(days=40))
     return st.builds(Every, every=periods, jitter=jitters())
+
+
+def windowed() -> st.SearchStrategy[Every | Cron]:
+    """Schedules that have due instants at some times of the week only."""
+    texts = ["mon-fri 06:00-20:00", "22:00-06:00", "sun 00:00-04:00", "sat-sun 00:00-24:00"]
+    texts += ["00:00-00:40, 02:30-03:30", "01:00-02:30, mon-wed+sat 12:00-24:00"]
+    only = st.builds(
+        lambda text, zone: Windows(parse_hours(text), ZoneInfo(zone)),
+        st.sampled_from(texts),
+        st.sampled_from(ZONES),
+    )
+    return st.one_of(
+        st.builds(
+            lambda schedule, only: replace(
+                schedule, every=min(schedule.every, only.hours.shortest), only=only
+            ),
+            everies(),
+            only,
+        ),
+        st.builds(
+            lambda schedule, only: replace(schedule, only=replace(only, zone=schedule.timezone)),
+            crons().filter(lambda schedule: "29 2" not in schedule.cron),  # looked for over decades
+            only,
+        ).filter(
+            lambda schedule: (
+                nominal.of_cron(schedule.cron, schedule.timezone, schedule.only) is not None
+            )
+        ),
+    )
 
 
 def jitters() -> st.SearchStrategy[timedelta]:

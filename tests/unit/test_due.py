@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -7,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual
+from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, TargetLag
 from refresher.errors import FailureReason
 from refresher.refresh.retry import RetryAt, next_attempt
 from refresher.runs import Outcome, Trigger
 from refresher.schedule import instants
+from refresher.schedule.aims import Aim
 from refresher.schedule.due import (
     Due,
     Idle,
@@ -21,6 +23,7 @@ from refresher.schedule.due import (
     next_due_at,
     undischarged,
 )
+from refresher.windows import Windows, parse_hours
 from tests.unit.builders import (
     DAY,
     HOUR,
@@ -74,6 +77,58 @@ def test_of_several_instants_the_newest_counts() -> None:
 def test_a_view_without_contents_is_due_at_the_newest_instant(fields: dict[str, Any]) -> None:
     assert decide(NIGHTLY, facts(**fields)) == Due(Trigger.SCHEDULE, THREE, 1, THREE)
     assert undischarged(NIGHTLY, facts(**fields)) == THREE
+
+
+def hours(text: str, zone: str = "UTC") -> Windows:
+    return Windows(parse_hours(text), ZoneInfo(zone))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "fields"),
+    [
+        (Every(every=HOUR), {}),
+        (Every(every=HOUR), {"as_of": None}),
+        (
+            Cron(cron="59 11 * * *", timezone=ZoneInfo("UTC")),
+            {"unsuccessful": (run(due_at=NOON - MINUTE, finished_at=NOON - 30 * SECOND),)},
+        ),
+        (AfterUpstream(), {"upstreams": (upstream(as_of=NOON - MINUTE),)}),
+        (TargetLag(target=MINUTE), {"aim": Aim(MINUTE, SECOND, "v"), "data_as_of": NOON - HOUR}),
+    ],
+)
+def test_nothing_scheduled_starts_outside_its_windows(
+    schedule: Every | Cron | AfterUpstream | TargetLag, fields: dict[str, Any]
+) -> None:
+    morning = view(schedule=replace(schedule, only=hours("mon-fri 06:00-12:00")))
+    six = NOON + 18 * HOUR
+    known = facts(**{"as_of": NOON - 30 * HOUR, **fields})
+    assert decide(morning, known) == Waiting("outside mon-fri 06:00-12:00", six)
+    assert undischarged(morning, known) is None
+    opened = decide(morning, replace(known, now=six))
+    assert isinstance(opened, Due)
+    assert opened.ready_at == six
+    assert undischarged(morning, replace(known, now=six)) is not None
+
+
+def test_a_request_is_met_outside_the_windows() -> None:
+    morning = view(schedule=Every(every=HOUR, only=hours("06:00-12:00")))
+    known = facts(requested_at=NOON, as_of=NOON - DAY)
+    assert decide(morning, known) == Due(Trigger.MANUAL, NOON, attempt=1, ready_at=NOON)
+    assert undischarged(morning, known) == NOON
+
+
+def test_what_is_discharged_waits_for_its_next_instant_and_not_for_a_window() -> None:
+    at_three = Cron(cron="0 3 * * *", timezone=ZoneInfo("UTC"), only=hours("mon-fri 02:00-04:00"))
+    nightly = view(schedule=at_three)
+    assert decide(nightly, facts(as_of=THREE)) == Idle(NEXT_THREE)
+    friday = facts(now=NOON + 3 * DAY, as_of=THREE + 3 * DAY)
+    assert decide(nightly, friday) == Idle(NEXT_THREE + 5 * DAY)
+    assert next_due_at(nightly, friday) == NEXT_THREE + 5 * DAY
+
+
+def test_instants_outside_the_windows_are_no_misfires() -> None:
+    hourly = view(schedule=Every(every=HOUR, only=hours("mon-fri 06:00-20:00")))
+    assert misfires(hourly, NOON, NOON + 7 * DAY) == 5 * 14 - 1
 
 
 def test_a_schedule_that_never_matches_is_idle_for_ever() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, Schedule
+from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, Schedule, TargetLag
 from refresher.freshness import (
     AHEAD,
     LONGEST_PATH,
@@ -24,6 +24,7 @@ from refresher.freshness import (
 )
 from refresher.graph import Graph
 from refresher.schedule import instants
+from refresher.windows import Windows, parse_hours
 from tests.unit.builders import DAY, HOUR, MINUTE, NOON, crons, everies, moments, view
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -161,6 +162,9 @@ def test_no_two_instants_are_further_apart_than_the_longest_gap(
     assert later - sooner <= longest
 
 
+WORKDAYS = Windows(parse_hours("mon-fri 06:00-20:00"), ZoneInfo("UTC"))
+
+
 def limits(
     reads: dict[str, str], **views: Schedule | dict[str, Any]
 ) -> dict[str, timedelta | None]:
@@ -231,6 +235,28 @@ def test_where_nothing_bounds_staleness_there_is_no_limit(
 
 
 schedules = st.one_of(everies(), st.just(AfterUpstream()), st.just(Manual()))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "limit"),
+    [
+        (Every(every=5 * MINUTE, only=WORKDAYS), 58 * HOUR + 20 * MINUTE),
+        (Every(every=HOUR, only=WORKDAYS, jitter=MINUTE), 60 * HOUR + 12 * MINUTE),
+        (
+            Cron(cron="0 12 * * *", timezone=WORKDAYS.zone, only=WORKDAYS),
+            4 * DAY + 10 * MINUTE,
+        ),
+        (TargetLag(target=HOUR, only=WORKDAYS), 60 * HOUR + 10 * MINUTE),
+    ],
+)
+def test_time_without_a_window_is_in_a_limit_once(schedule: Schedule, limit: timedelta) -> None:
+    assert limits({}, a=schedule) == {"a": limit}
+
+
+def test_what_follows_in_windows_may_wait_for_them() -> None:
+    follows = AfterUpstream(only=WORKDAYS)
+    found = limits({"b": "a"}, a=Every(every=HOUR), b=follows)
+    assert found["b"] == (2 * HOUR + 10 * MINUTE) + 58 * HOUR + 10 * MINUTE
 
 
 @given(st.lists(schedules, min_size=4, max_size=4), st.booleans())

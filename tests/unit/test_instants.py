@@ -1,16 +1,19 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule
+from refresher.freshness import longest_gap
 from refresher.schedule.instants import count, jitter_of, latest, next_after
-from tests.unit.builders import DAY, HOUR, MINUTE, NOON, SECOND, crons, everies, moments
+from refresher.windows import Windows, parse_hours
+from tests.unit.builders import DAY, HOUR, MINUTE, NOON, SECOND, crons, everies, moments, windowed
 
-schedules: st.SearchStrategy[Schedule] = st.one_of(everies(), crons())
+schedules: st.SearchStrategy[Schedule] = st.one_of(everies(), crons(), windowed())
 names = st.sampled_from(["customer_sources", "v", "ü"])
 
 
@@ -78,11 +81,7 @@ def test_counting_ends_at_its_limit(schedule: Schedule) -> None:
 def test_jitter_delays_by_less_than_it_says_and_less_than_the_gap(
     schedule: Every | Cron, view: str, now: datetime
 ) -> None:
-    steady: Every | Cron
-    if isinstance(schedule, Every):
-        steady = Every(every=schedule.every)
-    else:
-        steady = Cron(cron=schedule.cron, timezone=schedule.timezone)
+    steady = replace(schedule, jitter=timedelta())
     nominal = latest(steady, view, now)
     assert nominal is not None
     following = next_after(steady, view, nominal)
@@ -100,6 +99,47 @@ def test_jitter_stays_in_its_room(view: str, instant: datetime, room: timedelta)
         <= jitter_of(view, instant, room)
         <= max(room - timedelta.resolution, timedelta())
     )
+
+
+@given(schedule=windowed(), view=names, begin=moments())
+def test_instants_outside_the_windows_do_not_exist(
+    schedule: Every | Cron, view: str, begin: datetime
+) -> None:
+    only = schedule.only
+    assert only is not None
+    assert all(only.contains(instant) for instant in walk(schedule, view, begin, 20))
+
+
+@given(schedule=windowed(), view=names, begin=moments(2024, 2040))
+def test_instants_inside_the_windows_are_those_there_would_be(
+    schedule: Every | Cron, view: str, begin: datetime
+) -> None:
+    schedule = replace(schedule, jitter=timedelta())
+    only = schedule.only
+    assert only is not None
+    instants = walk(schedule, view, begin, 6)
+    always = walk(replace(schedule, only=None), view, begin, 300)
+    inside = [instant for instant in always if only.contains(instant)]
+    assert inside[:6] == instants[: len(inside)]
+
+
+@settings(max_examples=30)  # each looks at years
+@given(schedule=windowed(), view=names, begin=moments(2024, 2050))
+def test_no_gap_is_longer_than_the_longest(
+    schedule: Every | Cron, view: str, begin: datetime
+) -> None:
+    longest = longest_gap(schedule)
+    assert longest is not None
+    # 2100 has no leap day: nobody waits for what a longest gap says of then.
+    instants = [at for at in walk(schedule, view, begin, 20) if at.year < 2080]
+    assert all(later - sooner <= longest for sooner, later in pairwise(instants))
+
+
+def test_every_window_has_an_instant() -> None:
+    only = Windows(parse_hours("mon-fri 06:00-08:00"), ZoneInfo("Europe/Amsterdam"))
+    for number in range(50):
+        instants = walk(Every(every=2 * HOUR, jitter=2 * HOUR, only=only), f"v{number}", NOON, 10)
+        assert len({instant.date() for instant in instants}) == 10
 
 
 def test_jitter_spreads_views_evenly() -> None:

@@ -98,6 +98,10 @@ _RULES: dict[str, _Rule] = {
     "propertyNames": lambda rule, value, inner: (
         not isinstance(value, dict) or all(inner(rule, key) for key in value)
     ),
+    "dependentSchemas": lambda rule, value, inner: (
+        not isinstance(value, dict)
+        or all(inner(part, value) for key, part in rule.items() if key in value)
+    ),
     "dependentRequired": lambda rule, value, _: (
         not isinstance(value, dict)
         or all(set(needed) <= set(value) for key, needed in rule.items() if key in value)

@@ -18,11 +18,13 @@ from refresher.config.model import (
     Retry,
     Secret,
     Server,
+    TargetLag,
     Throttle,
     Timeouts,
 )
 from refresher.names import RelationName
 from refresher.runs import Strategy
+from refresher.windows import Windows, parse_hours
 from tests.unit.config.project import Project
 
 EVERYTHING = """
@@ -245,6 +247,34 @@ def test_no_views_is_a_configuration(project: Project) -> None:
         ("{after: upstream}", AfterUpstream()),
         ("{after: upstream, jitter: 5s}", AfterUpstream(jitter=timedelta(seconds=5))),
         ("{cron: '*/5 * * * *'}", Cron(cron="*/5 * * * *", timezone=ZoneInfo("UTC"))),
+        (
+            "{every: 5m, only: 'mon-fri 06:00-20:00, sat 08:00-12:00', timezone: Asia/Tokyo}",
+            Every(
+                every=timedelta(minutes=5),
+                only=Windows(
+                    parse_hours("mon-fri 06:00-20:00, sat 08:00-12:00"), ZoneInfo("Asia/Tokyo")
+                ),
+            ),
+        ),
+        (
+            "{after: upstream, only: 22:00-06:00}",
+            AfterUpstream(only=Windows(parse_hours("22:00-06:00"), ZoneInfo("UTC"))),
+        ),
+        (
+            "{target_lag: 5m, only: sun 22:00-06:00}",
+            TargetLag(
+                target=timedelta(minutes=5),
+                only=Windows(parse_hours("sun 22:00-06:00"), ZoneInfo("UTC")),
+            ),
+        ),
+        (
+            "{cron: 0 7 * * *, only: 06:00-08:00, timezone: Asia/Tokyo}",
+            Cron(
+                cron="0 7 * * *",
+                timezone=ZoneInfo("Asia/Tokyo"),
+                only=Windows(parse_hours("06:00-08:00"), ZoneInfo("Asia/Tokyo")),
+            ),
+        ),
         ("{cron: '0 0 29 2 *'}", Cron(cron="0 0 29 2 *", timezone=ZoneInfo("UTC"))),
     ],
 )
