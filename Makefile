@@ -24,7 +24,7 @@ FIND_PYTHON := for candidate in $(CANDIDATES); do \
 		exit 1; \
 	fi
 
-.PHONY: demo test test-majors test-pooler test-least-privilege chaos torture lint bench lock clean help
+.PHONY: demo test test-majors test-pooler test-least-privilege faults torture lint bench lock clean help
 
 demo: $(PROJECT)  ## replay the incident and cure it; ARGS=--once stops after one cycle
 	@$(BIN)/refresher demo $(ARGS)
@@ -42,9 +42,8 @@ test-least-privilege: $(PROJECT)  ## the acceptance tests as a role that may do 
 	@REFRESHER_TEST_ROAD=least-privilege \
 		$(BIN)/pytest -n auto --maxprocesses 4 tests/acceptance $(ARGS)
 
-chaos: $(PROJECT)  ## 100 daemons killed at random in five minutes, and nothing lost
-	@CHAOS_KILLS=$${CHAOS_KILLS:-100} CHAOS_SECONDS=$${CHAOS_SECONDS:-300} \
-		$(BIN)/pytest -s tests/acceptance/test_chaos.py $(ARGS)
+faults: $(PROJECT)  ## every kind of fault, and nothing lost; ARGS="--only kill --times 10"
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 torture: PG_MAJORS := $(if $(filter file,$(origin PG_MAJORS)),14 16 18,$(PG_MAJORS))
 torture: $(PROJECT)  ## 100 changes of definitions under readers, 50 kills, on PG_MAJORS="14 16 18"

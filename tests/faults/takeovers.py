@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from refresher.runs import Run
-from tests.chaos.history import Kill, Observations, pid_of
+from tests.faults.history import Kill, Observations, pid_of
 
 
 @dataclass(frozen=True, slots=True)

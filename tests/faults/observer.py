@@ -1,4 +1,4 @@
-"""A reader that looks at contents, state and fences all the while."""
+"""Readers that look at contents, states, staleness and fences all the while."""
 
 import contextlib
 import threading
@@ -7,13 +7,17 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg import sql
 
-from refresher.postgres.sessions import Connection, connect
+from refresher.errors import UnreachableError
+from refresher.postgres.sessions import Connection, connect_to_look
 from refresher.runs import Run
-from tests.chaos.history import Holder, Sample, Snapshot, Success, pid_of
+from tests.faults import scenario
+from tests.faults.history import Holder, Reading, Sample, Snapshot, Success, pid_of
 from tests.servers import endpoint_of
 
 _LOOK_EVERY = 0.1
+_RECONNECT_SECONDS = 0.1
 
 # One statement, so that state and contents are of one snapshot.
 _LOOK: LiteralString = """
@@ -38,19 +42,31 @@ WITH contents AS (
     FROM through
 )
 SELECT
-    statement_timestamp() AS at, view, s.as_of, s.data_as_of,
+    statement_timestamp() AS at, view, s.as_of, s.data_as_of, s.lineage,
     pg_snapshot_xmax(s.watermark)::text::bigint AS refreshed_by,
     c.rows, c.made_by, c.generations, c.read_from
 FROM refresher.state AS s
 JOIN contents AS c USING (view)
 """
 
-_HOLDERS: LiteralString = """
-SELECT statement_timestamp() AS at, f.view, a.application_name AS application
+_READ = sql.SQL("""
+WITH shown (view, source, stamped_at) AS ({windows})
+SELECT statement_timestamp() AS at, s.view, s.source, s.stamped_at, f.staleness
+FROM shown AS s
+LEFT JOIN refresher.freshness AS f USING (view)
+""")
+_WINDOW = sql.SQL("SELECT {name}, {source}, min({column}) FROM {view}")
+
+HOLDERS: LiteralString = """
+SELECT
+    statement_timestamp() AS at, f.view, r.id AS run, l.pid AS backend,
+    a.application_name AS application
 FROM refresher.fence AS f
 JOIN pg_locks AS l
     ON l.locktype = 'transactionid' AND l.transactionid = f.xmax AND l.mode = 'ExclusiveLock'
 JOIN pg_stat_activity AS a ON a.pid = l.pid AND a.application_name LIKE 'refresher %%/%%/%%'
+JOIN refresher.run AS r
+    ON r.view = f.view AND r.outcome IS NULL AND 'refresher ' || r.worker = a.application_name
 """
 
 
@@ -59,30 +75,60 @@ class Observer:
 
     def __init__(self, conninfo: str) -> None:
         self.samples: list[Sample] = []
+        self.readings: list[Reading] = []
         self.holders: list[Holder] = []
         self.failure: BaseException | None = None
         self._conninfo = conninfo
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="observer")
+        self._threads = [
+            threading.Thread(target=self._watch, args=(look,), name=look.__name__)
+            for look in (self._look, self._read)
+        ]
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
         """Look until the block ends."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         try:
             yield
         finally:
             self._stopping.set()
-            self._thread.join()
+            for thread in self._threads:
+                thread.join()
 
-    def _run(self) -> None:
+    def _watch(self, look: Any) -> None:
+        """Do it again and again; a server that goes away is waited for."""
         try:
-            with connect(endpoint_of(self._conninfo)) as connection:
-                while not self._stopping.wait(_LOOK_EVERY):
-                    self.samples.extend(map(_sample, connection.execute(_LOOK)))
-                    self.holders.extend(map(_holder, connection.execute(_HOLDERS)))
+            while not self._stopping.wait(_RECONNECT_SECONDS):
+                with (
+                    contextlib.suppress(UnreachableError, psycopg.OperationalError),
+                    connect_to_look(endpoint_of(self._conninfo)) as connection,
+                ):
+                    while not self._stopping.wait(_LOOK_EVERY):
+                        look(connection)
         except psycopg.Error as failure:
             self.failure = failure
+
+    def _look(self, connection: Connection) -> None:
+        self.samples.extend(map(_sample, connection.execute(_LOOK)))
+        self.holders.extend(map(_holder, connection.execute(HOLDERS)))
+
+    def _read(self, connection: Connection) -> None:
+        self.readings.extend(Reading(**row) for row in connection.execute(_reading_query()))
+
+
+def _reading_query() -> sql.Composed:
+    windows = (
+        _WINDOW.format(
+            name=sql.Literal(view),
+            source=sql.Literal(source),
+            column=sql.Identifier(column),
+            view=sql.Identifier(view),
+        )
+        for view, source, column in scenario.windows()
+    )
+    return _READ.format(windows=sql.SQL(" UNION ALL ").join(windows))
 
 
 def _sample(row: dict[str, Any]) -> Sample:
@@ -100,6 +146,14 @@ def read_as_of(connection: Connection) -> dict[str, datetime]:
     return {row["view"]: row["as_of"] for row in rows}
 
 
+def read_lineage(connection: Connection) -> str | None:
+    """Of this server."""
+    row = connection.execute("SELECT refresher.lineage() AS lineage").fetchone()
+    assert row is not None
+    lineage: str | None = row["lineage"]
+    return lineage
+
+
 def read_misfires(connection: Connection) -> dict[str, int]:
     """How many due instants of each view were ever counted as coalesced."""
     rows = connection.execute("SELECT view, value FROM refresher.tally WHERE metric = 'misfires'")
@@ -110,7 +164,7 @@ def read_successes(connection: Connection) -> tuple[Success, ...]:
     """What the witness wrote down, in the order it was committed for each view."""
     rows = connection.execute(
         "SELECT view, run, due_at, as_of, data_as_of, watermark::text AS snapshot,"
-        " transaction::text::bigint AS transaction, taken_at, upstreams_seen"
+        " transaction::text::bigint AS transaction, taken_at, upstreams_seen, lineage"
         " FROM witness.success ORDER BY number"
     )
     return tuple(
@@ -119,7 +173,7 @@ def read_successes(connection: Connection) -> tuple[Success, ...]:
                 **row,
                 "snapshot": Snapshot.parse(row["snapshot"]),
                 "upstreams_seen": {
-                    view: datetime.fromisoformat(as_of)
+                    view: as_of and datetime.fromisoformat(as_of)
                     for view, as_of in row["upstreams_seen"].items()
                 },
             }

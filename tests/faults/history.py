@@ -1,11 +1,12 @@
-"""What was seen while daemons were killed: plain records, from which the checker judges."""
+"""What was seen while faults were injected: plain records, from which the checker judges."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
 from refresher.config.model import Schedule
+from refresher.errors import FailureReason
 from refresher.runs import Run
 
 
@@ -43,7 +44,9 @@ class Success:
     transaction: int
     taken_at: datetime
     """When it took its fence."""
-    upstreams_seen: Mapping[str, datetime]
+    upstreams_seen: Mapping[str, datetime | None]
+    lineage: str | None
+    """Of the server that it happened on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +66,32 @@ class Sample:
     """Of the source rows that the contents show."""
     read_from: frozenset[int]
     """The `made_by` of the upstream's rows that the contents show."""
+    lineage: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a view shows of one source, and how stale it is said to be: read in one statement."""
+
+    at: datetime
+    """When the statement came to the server, from which the reported staleness counts."""
+    view: str
+    source: str
+    stamped_at: datetime | None
+    """The oldest stamp among the rows that show; None where there is no row."""
+    staleness: timedelta | None
+    """None where refresher says that it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A generation of source rows, and a moment at which its commit was already answered."""
+    """A generation of source rows. It was committed between two moments of the server's clock."""
 
     generation: int
+    stamped_at: datetime
+    """Before COMMIT was sent; its rows bear this."""
     known_at: datetime
+    """After it was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,62 @@ class Kill:
 
     pid: int
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A daemon that was asked to end."""
+
+    pid: int
+    at: datetime
+    code: int | None
+    """None if it had to be killed."""
+    seconds: float
+    allowed: float
+    """How long it may take: its drain time, and a little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One fault."""
+
+    kind: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How long something took that may not take long."""
+
+    kind: str
+    what: str
+    at: datetime
+    seconds: float | None
+    """None if it never came."""
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Contents that somebody else's refresh made."""
+
+    view: str
+    made_by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """The time that belonged to one kind of fault, until the stage had recovered."""
+
+    kind: str
+    times: int
+    """How often it was to be injected."""
+    began_at: datetime
+    ended_at: datetime
+    excused: frozenset[FailureReason] = frozenset()
+    """For which runs may fail besides those that pass."""
+    trouble: str | None = None
+    """Why it could not be injected as it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +180,28 @@ class Subject:
     upstream: str | None = None
 
 
+@dataclass(slots=True)
+class Record:
+    """What those who inject faults write down as they go; appended to by several threads."""
+
+    kills: list[Kill] = field(default_factory=list)
+    exits: list[Exit] = field(default_factory=list)
+    injections: list[Injection] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    foreign: list[Foreign] = field(default_factory=list)
+    chapters: list[Chapter] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """Everything that was seen of one round."""
+    """Everything that was seen on one stage."""
 
     subjects: Mapping[str, Subject]
+    plain_views: frozenset[str] = frozenset()
+    """What readers read besides."""
     began_as_of: Mapping[str, datetime]
     """Each view's as_of before the first daemon was started."""
+    began_lineage: str | None
     ended_at: datetime
     """When the last daemon was asked to end."""
     successes: tuple[Success, ...]
@@ -118,10 +210,17 @@ class Observations:
     misfires: Mapping[str, int]
     """How many due instants were counted as coalesced meanwhile."""
     samples: tuple[Sample, ...]
+    readings: tuple[Reading, ...] = ()
     holders: tuple[Holder, ...]
     commits: Mapping[str, tuple[Commit, ...]]
     """By source table, in order."""
     kills: tuple[Kill, ...]
+    exits: tuple[Exit, ...] = ()
+    injections: tuple[Injection, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    foreign: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """By view, the `made_by` of contents that were somebody else's."""
+    chapters: tuple[Chapter, ...] = ()
 
 
 def pid_of(worker: str) -> int:

@@ -1,7 +1,7 @@
-"""The judge of the chaos tests is judged: each rule finds the one thing that is wrong."""
+"""The judge of the faults is judged: each rule finds the one thing that is wrong."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,19 +10,25 @@ from refresher.config.model import Every
 from refresher.errors import FailureReason
 from refresher.runs import Outcome
 from refresher.schedule import instants
-from tests.chaos.checker import Violation, violations
-from tests.chaos.history import (
+from tests.faults.checker import Violation, violations
+from tests.faults.history import (
+    Chapter,
     Commit,
+    Exit,
     Holder,
+    Injection,
     Kill,
+    Measurement,
     Observations,
+    Reading,
     Sample,
     Snapshot,
     Subject,
     Success,
 )
-from tests.chaos.report import describe
-from tests.chaos.takeovers import takeovers
+from tests.faults.report import describe, rows, table
+from tests.faults.staleness import verdicts
+from tests.faults.takeovers import takeovers
 from tests.unit.builders import NOON, SECOND, run
 
 EVERY = Every(every=SECOND)
@@ -30,6 +36,7 @@ BEFORE = NOON - SECOND
 """The as_of before the first daemon was started."""
 DEAD, ALIVE = 7, 8
 KILLED_AT = NOON + 2.2 * SECOND
+HERE, THERE = "7/1", "7/2"
 
 
 def success(view: str, number: int, as_of: datetime, **fields: Any) -> Success:
@@ -47,6 +54,7 @@ def success(view: str, number: int, as_of: datetime, **fields: Any) -> Success:
             "transaction": 10 * number,
             "taken_at": as_of,
             "upstreams_seen": {},
+            "lineage": HERE,
             **fields,
         }
     )
@@ -100,6 +108,7 @@ def sample(done: Success, generation: int, **fields: Any) -> Sample:
             "made_by": frozenset({done.snapshot.xmax}),
             "generations": frozenset({generation}),
             "read_from": frozenset(),
+            "lineage": HERE,
             **fields,
         }
     )
@@ -114,6 +123,32 @@ SAMPLES = (
 )
 
 
+def reading(done: Success, generation: int, **fields: Any) -> Reading:
+    """What a reader was told right after a success, and the stamp that it saw."""
+    return Reading(
+        **{
+            "at": done.as_of + SECOND / 5,
+            "view": done.view,
+            "source": "t",
+            "stamped_at": COMMITS[generation - 1].stamped_at,
+            "staleness": SECOND / 5,
+            **fields,
+        }
+    )
+
+
+COMMITS = (
+    Commit(1, BEFORE - SECOND / 10, BEFORE),
+    Commit(2, NOON + 1.9 * SECOND, NOON + 2 * SECOND),
+)
+READINGS = (
+    reading(SUCCESSES[0], 1),
+    reading(SUCCESSES[1], 1, at=NOON + 2.5 * SECOND, staleness=1.5 * SECOND),
+    reading(SUCCESSES[4], 2),
+)
+FAULT = Chapter(kind="kill", times=1, began_at=BEFORE, ended_at=NOON + 4 * SECOND)
+
+
 def coalesced(view: str) -> int:
     as_of = [done.as_of for done in SUCCESSES if done.view == view]
     return instants.count(EVERY, view, BEFORE, as_of[-1]) - len(as_of)
@@ -125,14 +160,20 @@ GOOD = Observations(
         "down": Subject(schedule=EVERY, source="t", rows=3, upstream="up"),
     },
     began_as_of={"up": BEFORE, "down": BEFORE},
+    began_lineage=HERE,
     ended_at=NOON + 5 * SECOND,
     successes=SUCCESSES,
     runs=RUNS,
     misfires={"up": coalesced("up"), "down": coalesced("down")},
     samples=SAMPLES,
+    readings=READINGS,
     holders=(Holder(KILLED_AT + SECOND, "up", DEAD), Holder(NOON + 9 * SECOND, "up", ALIVE)),
-    commits={"t": (Commit(1, BEFORE), Commit(2, NOON + 2 * SECOND))},
+    commits={"t": COMMITS},
     kills=(Kill(DEAD, KILLED_AT),),
+    exits=(Exit(ALIVE, NOON + 5 * SECOND, 0, 0.5, 8.0),),
+    injections=(Injection("kill", KILLED_AT),),
+    measurements=(Measurement("kill", "resumed", NOON + 3 * SECOND, 0.8, 5.0),),
+    chapters=(FAULT,),
 )
 
 
@@ -180,6 +221,8 @@ def test_looking_away_is_no_proof() -> None:
     ]
     assert rules(replace(GOOD, holders=())) == {"watched"}
     assert rules(replace(GOOD, commits={"t": ()})) == {"watched"}
+    assert rules(replace(GOOD, readings=READINGS[:2])) == {"watched"}
+    assert rules(replace(GOOD, plain_views=frozenset({"top"}))) == {"watched"}
 
 
 def test_an_instant_discharged_twice_is_found() -> None:
@@ -264,6 +307,94 @@ def test_empty_contents_are_no_excuse() -> None:
     assert rules(swap_sample(3, **empty)) == {"contents", "truth"}
 
 
+def swap_reading(number: int, **changes: Any) -> Observations:
+    changed = list(READINGS)
+    changed[number] = replace(changed[number], **changes)
+    return replace(GOOD, readings=tuple(changed))
+
+
+def test_staleness_under_the_truth_is_found() -> None:
+    # The commit that does not show was answered half a second before.
+    assert rules(swap_reading(1, staleness=0.4 * SECOND)) == set()
+    assert rules(swap_reading(1, staleness=0.399 * SECOND)) == {"honest"}
+
+
+def test_an_unknown_staleness_promises_nothing() -> None:
+    assert rules(swap_reading(1, staleness=None)) == set()
+
+
+def test_no_rows_show_no_commit() -> None:
+    assert rules(swap_reading(2, stamped_at=None)) == {"honest"}
+
+
+def test_the_truth_is_between_the_stamp_and_the_answer() -> None:
+    (verdict,) = [found for found in verdicts(GOOD) if found.reading is READINGS[1]]
+    assert (verdict.at_least, verdict.at_most) == (0.5 * SECOND, 0.6 * SECOND)
+    assert (verdict.understated, verdict.overstated) == (-SECOND, 0.9 * SECOND)
+
+
+def test_a_commit_that_nobody_has_answered_proves_nothing() -> None:
+    commits = (*COMMITS, Commit(3, NOON + 3 * SECOND, datetime.max.replace(tzinfo=UTC)))
+    later = swap_reading(2, at=NOON + 5 * SECOND, staleness=timedelta())
+    assert rules(replace(later, commits={"t": commits})) == set()
+
+
+def test_each_server_has_an_account_of_its_own() -> None:
+    """After a failover as_of may be earlier, and what was discharged is due again."""
+    there = success(
+        *("down", 7, NOON + 3.4 * SECOND),
+        lineage=THERE,
+        data_as_of=None,
+        upstreams_seen={"up": None},
+    )
+    record = replace(RUNS[4], id=7, as_of=there.as_of, due_at=there.due_at)
+    seen = sample(there, 2, made_by=frozenset({70}), read_from=frozenset({50}))
+    moved = replace(
+        GOOD,
+        successes=(*SUCCESSES, there),
+        runs=(*RUNS, record),
+        samples=(*SAMPLES, replace(seen, lineage=THERE)),
+    )
+    assert rules(moved) == set()
+    here = replace(moved, successes=(*SUCCESSES, replace(there, lineage=HERE)))
+    assert rules(here) >= {"discharged once", "forward"}
+
+
+def test_contents_of_somebody_elses_refresh_are_its_own() -> None:
+    theirs = swap_sample(4, made_by=frozenset({61}), read_from=frozenset({55}))
+    assert rules(theirs) == {"contents", "upstreams"}
+    assert rules(replace(theirs, foreign={"down": frozenset({61})})) == set()
+    both = swap_sample(4, made_by=frozenset({60, 61}))
+    assert rules(replace(both, foreign={"down": frozenset({61})})) == {"contents"}
+
+
+def test_a_failure_that_the_fault_explains_is_excused_in_its_time() -> None:
+    full = swap_run(4, failure=FailureReason.DISK_FULL)
+    excusing = replace(FAULT, excused=frozenset({FailureReason.DISK_FULL}))
+    assert rules(full) == {"run ended"}
+    assert rules(replace(full, chapters=(excusing,))) == set()
+    early = replace(excusing, ended_at=NOON)
+    assert rules(replace(full, chapters=(early,))) == {"run ended"}
+
+
+@pytest.mark.parametrize(("code", "seconds"), [(1, 0.5), (0, 8.1), (None, 60.0)])
+def test_an_end_that_is_late_or_not_well_is_found(code: int | None, seconds: float) -> None:
+    ended = Exit(ALIVE, NOON, code, seconds, 8.0)
+    assert rules(replace(GOOD, exits=(ended,))) == {"exit"}
+
+
+@pytest.mark.parametrize("seconds", [None, 5.1])
+def test_what_takes_too_long_or_never_comes_is_found(seconds: float | None) -> None:
+    slow = Measurement("kill", "resumed", NOON, seconds, 5.0)
+    assert rules(replace(GOOD, measurements=(slow,))) == {"limit"}
+
+
+def test_a_fault_that_was_not_injected_is_found() -> None:
+    assert rules(replace(GOOD, injections=())) == {"injected"}
+    failed = replace(FAULT, trouble="nobody was at work")
+    assert rules(replace(GOOD, chapters=(failed,))) == {"injected"}
+
+
 def test_contents_of_another_upstream_than_told_are_found() -> None:
     assert rules(swap_sample(4, read_from=frozenset({20}))) == {"upstreams"}
 
@@ -276,9 +407,9 @@ def test_a_slow_takeover_is_found() -> None:
 
 
 def test_a_takeover_that_never_comes_is_found() -> None:
-    assert Violation(
-        "takeover", "up", f"run 4 was killed at {KILLED_AT}, taken over never"
-    ) in violations(replace(GOOD, runs=tuple(record for record in RUNS if record.id != 5)))
+    alone = replace(GOOD, runs=tuple(record for record in RUNS if record.id != 5))
+    never = f"run 4 was killed at {KILLED_AT}, taken over never"
+    assert Violation("takeover", "up", never, KILLED_AT) in violations(alone)
 
 
 def test_a_run_that_was_lost_before_is_no_takeover() -> None:
@@ -309,8 +440,20 @@ def test_a_snapshot_is_read_as_postgresql_writes_it() -> None:
 
 
 def test_the_report_counts() -> None:
-    report = describe(GOOD)
-    assert "1 kills, 5 samples" in report
-    assert "5 succeeded, 1 failed lost" in report
-    assert "1 runs were killed; 0 times another daemon was at it already" in report
-    assert "1 times one took over, after median 0.80 s" in report
+    broken = replace(GOOD, exits=(Exit(ALIVE, NOON, 1, 0.5, 8.0),))
+    (row,) = rows(broken, violations(broken))
+    assert row.cells()[:-1] == ("kill", "1", "5", "5", "3", "1")
+    assert row.measured == [
+        "1 runs lost; takeover p50 0.80 s, max 0.80 s",
+        "exit p50 0.50 s, max 0.50 s",
+        "resumed p50 0.80 s, max 0.80 s",
+    ]
+    told = describe(GOOD)
+    assert "5 succeeded, 1 failed lost" in told
+    assert "3 readings, 0 unknown; at most 0 ms under the truth" in told
+    assert "5 samples" in told
+
+
+def test_the_table_has_a_line_for_each_kind_under_its_head() -> None:
+    lines = table(list(rows(GOOD, []))).splitlines()
+    assert [line.split()[0] for line in lines] == ["fault", "kill"]
