@@ -202,6 +202,7 @@ def _read_server(connection: Connection) -> Server:
     assert row is not None  # noqa: S101 - the query always returns one row
     # A pooler in transaction mode tells a number of its own when one connects.
     pooled = row.pop("pid") != connection.info.backend_pid
+    row["lineage_hidden"] = tuple(row["lineage_hidden"])
     return Server(**row, major=major(connection), pooled=pooled)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from refresher.doctor.model import BESIDES_WORKERS, Facts, Finding, Severity
 from refresher.doctor.origins import at_its_origin, for_role
+from refresher.names import quoted
 from refresher.postgres.versions import NEWEST_MAJOR, OLDEST_MAJOR
 
 _CLOCK_SECONDS = 2.0
@@ -11,11 +12,12 @@ _CLOCK_SECONDS = 2.0
 
 
 def judge_server(facts: Facts) -> Iterator[Finding]:
-    """Its version, its part in a cluster, the pooler before it, the role, the clock."""
+    """Its version, its part in a cluster, the pooler before it, the role, the clock, its name."""
     yield from _judge_version(facts)
     yield from _judge_writing(facts)
     yield from _judge_role(facts)
     yield from _judge_way(facts)
+    yield from _judge_lineage(facts)
 
 
 def _judge_version(facts: Facts) -> Iterator[Finding]:
@@ -58,6 +60,19 @@ def _judge_writing(facts: Facts) -> Iterator[Finding]:
             why="refresher refuses to work where somebody asked for nothing to be written.",
             cure=at_its_origin(default),
             sql=for_role(facts, default, "off"),
+        )
+
+
+def _judge_lineage(facts: Facts) -> Iterator[Finding]:
+    hidden, role = facts.server.lineage_hidden, quoted(facts.server.lineage_teller)
+    if hidden:
+        yield Finding(
+            severity=Severity.NOTE,
+            topic="lineage",
+            message=f"{role} may not ask the server which one it is",
+            why="After a failover or a restore nobody notices that as_of goes by another server's"
+            " clock: views may be staler than they say until they are refreshed.",
+            sql=tuple(f"GRANT EXECUTE ON FUNCTION {name} TO {role}" for name in hidden),
         )
 
 

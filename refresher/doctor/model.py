@@ -68,6 +68,10 @@ class Server:
     """Whether a pooler in transaction mode is in between."""
     replica: bool
     """Whether it is a read-only replica."""
+    lineage_teller: str
+    """The role that asks the server which one it is: the owner of the store's function."""
+    lineage_hidden: tuple[str, ...]
+    """Functions of PostgreSQL's that tell it, and that this role may not call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,28 @@ SELECT
         (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user), false
     ) AS superuser,
     pg_catalog.pg_backend_pid() AS pid,
-    pg_catalog.pg_is_in_recovery() AS replica
+    pg_catalog.pg_is_in_recovery() AS replica,
+    -- With the rights of its owner, whoever asks.
+    pg_catalog.pg_get_userbyid(teller.oid)::text AS lineage_teller,
+    ARRAY(
+        SELECT p.oid::pg_catalog.regprocedure::text
+        FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+            AND p.proname IN ('pg_control_system', 'pg_current_wal_lsn', 'pg_walfile_name')
+            AND NOT pg_catalog.has_function_privilege(teller.oid, p.oid, 'EXECUTE')
+        ORDER BY p.proname
+    ) AS lineage_hidden
+FROM (
+    SELECT coalesce(
+        (
+            SELECT p.proowner
+            FROM pg_catalog.pg_proc AS p
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+            WHERE n.nspname = 'refresher' AND p.proname = 'lineage'
+        ),
+        (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)
+    ) AS oid
+) AS teller
 
 -- name: settings
 -- description: Settings as this connection has them, and where they come from.

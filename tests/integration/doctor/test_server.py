@@ -50,6 +50,17 @@ def test_a_role_that_may_only_read_is_cured(patient: Patient) -> None:
     patient.cure(patient.finding("read_only", ERROR))
 
 
+def test_a_server_that_does_not_say_which_one_it_is(patient: Patient) -> None:
+    patient.execute('ALTER FUNCTION refresher.lineage() OWNER TO "{role}"')
+    assert patient.findings("lineage") == []
+    patient.execute("REVOKE EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) FROM PUBLIC")
+    finding = patient.finding("lineage", NOTE)
+    assert finding.sql == (
+        f'GRANT EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) TO "{patient.role}"',
+    )
+    patient.cure(finding)
+
+
 def test_timeouts_are_told_with_where_they_come_from(patient: Patient) -> None:
     patient.execute(
         'ALTER ROLE "{role}" SET statement_timeout = "8s"',

@@ -22,6 +22,8 @@ SERVER = Server(
     superuser=False,
     pooled=False,
     replica=False,
+    lineage_teller="daemon",
+    lineage_hidden=(),
 )
 USAGE = Usage(
     connections=10,

@@ -97,6 +97,12 @@ EACH: list[tuple[Facts, Severity, str, list[str]]] = [
     (facts(watches_clients=False), NOTE, "disconnects", []),
     (facts(clock_offset=2.1), WARNING, "clock", []),
     (facts(clock_offset=-2.1), WARNING, "clock", []),
+    (
+        server(lineage_hidden=("pg_control_system()",)),
+        NOTE,
+        "lineage",
+        ["GRANT EXECUTE ON FUNCTION pg_control_system() TO daemon"],
+    ),
     (store(**NO_STORE, may_create=True), NOTE, "store", []),
     (
         store(**NO_STORE),
