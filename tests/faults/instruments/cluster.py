@@ -10,6 +10,7 @@ Each has one address for all its life, whoever is primary.
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -107,14 +108,15 @@ class Member:
             connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
             connection.execute("SELECT pg_reload_conf()")
 
-    def clone(self, name: str) -> "Member":
-        """A copy of it beside it, not started yet."""
-        other = Member(self.data_dir.parent, name, self._settings)
+    def copy(self, source: "Member") -> None:
+        """Have what another one has, in place of what it had; neither is disturbed by it."""
+        self.stop()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
         installation = Installation.find()
         done = subprocess.run(
             [
-                *(installation.program("pg_basebackup"), "--pgdata", str(other.data_dir)),
-                *("--host", self.host, "--username", "postgres", "--no-sync"),
+                *(installation.program("pg_basebackup"), "--pgdata", str(self.data_dir)),
+                *("--host", source.host, "--username", "postgres", "--no-sync"),
                 *("--wal-method", "stream", "--checkpoint", "fast"),
             ],
             env=installation.environment,
@@ -126,10 +128,9 @@ class Member:
         assert done.returncode == 0, done.stderr
         # This process reads the server's files, whoever it is; the server only its own.
         account = Account.for_server()
-        for folder, _, files in os.walk(other.data_dir):
+        for folder, _, files in os.walk(self.data_dir):
             for path in (Path(folder), *(Path(folder, name) for name in files)):
                 account.take(path)
-        return other
 
 
 @dataclass(slots=True)
@@ -161,6 +162,12 @@ class Pair:
         self.primary = self.standby
         return old
 
+    def renew(self) -> None:
+        """Make the standby a copy of the primary that follows it, whatever it was."""
+        self.standby.copy(self.primary)
+        self.standby.start(follows=self.primary)
+        self.wait_streaming()
+
     def wait_replayed(self) -> None:
         """Wait until the standby has replayed what the primary has written by now."""
         with self.primary.connect() as connection:
@@ -178,19 +185,16 @@ def running(settings: Mapping[str, str] = _NO_SETTINGS) -> Iterator[Pair]:
     with tempfile.TemporaryDirectory(prefix="refaults-", dir=fast_directory()) as path:
         folder = Path(path)
         folder.chmod(0o711)
-        first = Member(folder, "first", settings)
-        second: Member | None = None
+        first, second = Member(folder, "first", settings), Member(folder, "second", settings)
         try:
             first.start()
-            second = first.clone("second")
-            second.start(follows=first)
             pair = Pair(first, second, first)
-            pair.wait_streaming()
+            pair.renew()
             yield pair
         finally:
             # The standby first: a primary that shuts down waits for who follows it.
-            for member in filter(None, (second, first)):
-                member.stop()
+            second.stop()
+            first.stop()
 
 
 class Deaf:
