@@ -20,7 +20,8 @@ from refresher.observe.vitals import DatabaseVitals
 from refresher.postgres.failures import describe
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unrecorded
 from refresher.runs import Trigger
-from refresher.schedule.due import Decision, Due, Idle, Waiting, misfires
+from refresher.schedule.decision import Decision, Due, Idle, Waiting
+from refresher.schedule.due import misfires
 from refresher.schedule.urgency import Turn, turn
 from refresher.schedule.wakeups import Wakeups
 from refresher.store.state import ViewState

@@ -7,7 +7,7 @@ from refresher.config.model import View
 from refresher.graph import Graph
 from refresher.postgres.sessions import Connection
 from refresher.schedule.attention import Attention, again_at
-from refresher.schedule.due import Decision
+from refresher.schedule.decision import Decision
 from refresher.store.state import ViewState
 from refresher.store.touched import Touched
 

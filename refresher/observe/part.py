@@ -19,7 +19,8 @@ from refresher.postgres.sessions import Connection, local_settings
 from refresher.runs import Outcome, Run
 from refresher.schedule.aims import Aim
 from refresher.schedule.attention import again_at
-from refresher.schedule.due import Decision, Facts, Waiting, decide, next_due_at
+from refresher.schedule.decision import Decision, Facts, Waiting
+from refresher.schedule.due import decide, next_due_at
 from refresher.schedule.facts import gather_facts
 from refresher.store.drift import Watched, read_watched
 from refresher.store.presence import replicas

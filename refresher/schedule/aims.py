@@ -17,7 +17,7 @@ Who is `manual` is never made due by others, and so nothing above it either.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from refresher.config.model import Manual, TargetLag, View
 from refresher.durations import format_duration
@@ -50,13 +50,16 @@ class Infeasible:
     """Why, and what to do."""
 
 
-def aims(views: Mapping[str, View], graph: Graph, usual: Mapping[str, timedelta]) -> dict[str, Aim]:
+def aims(
+    views: Mapping[str, View], graph: Graph, usual: Mapping[str, timedelta], now: datetime
+) -> dict[str, Aim]:
     """The aim of every view that has one: those with a target, and what they read.
 
     Args:
         views: the views of a database.
         graph: who reads whom.
         usual: what a refresh usually takes, where one is known.
+        now: the database's clock; outside its `only` a view asks nothing of what it reads.
 
     Raises:
         PlanError: if views read each other.
@@ -73,6 +76,8 @@ def aims(views: Mapping[str, View], graph: Graph, usual: Mapping[str, timedelta]
         takes = usual.get(name, _NONE)
         # More often than one after the other is not possible.
         found[name] = aim = Aim(max(wish.lag, 2 * takes + MARGIN), takes, wish.by)
+        if view.schedule.only is not None and not view.schedule.only.contains(now):
+            continue
         for upstream in graph.refreshed_upstreams(name):
             passed_on = Aim(aim.lag - _step(view, graph, takes), _NONE, aim.by)
             asked[upstream] = _shorter(asked.get(upstream), passed_on)

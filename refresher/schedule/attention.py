@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import assert_never
 
-from refresher.schedule.due import Decision, Due, Idle, Waiting
+from refresher.schedule.decision import Decision, Due, Idle, Waiting
 
 _AT_A_TURN = 50
 _AT_ONCE = 200

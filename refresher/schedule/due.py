@@ -19,80 +19,25 @@ What makes an instant:
   to wait for others (`upstreams.py`).
 - `target_lag`, its own or that of a view below it: that staleness gets near it (`target.py`); a
   view has this besides the instants of its own schedule.
-- a request: it outlives a pause, which holds the schedule only, and is met outside `only`, too.
+- a request: it outlives a pause, which holds the schedule only, and is met outside `only`, too. It
+  waits for requests for views above that were made before: whole closures are asked for top down.
 
 How it fails. Facts may be old when they are acted upon: an attempt decides again under the fence.
 A replica whose facts are wrong therefore costs a try, never a second success. A missing upstream
 keeps its readers waiting by name. Nothing here raises on a configuration that was loaded.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from refresher.config.model import AfterUpstream, Cron, Every, Manual, TargetLag, View
 from refresher.refresh.retry import First, GiveUp, RetryAt, next_attempt
-from refresher.runs import Run, Trigger
+from refresher.runs import Trigger
 from refresher.schedule import instants, target, upstreams
-from refresher.schedule.aims import MARGIN, Aim
-from refresher.schedule.upstreams import UpstreamFacts
+from refresher.schedule.aims import MARGIN
+from refresher.schedule.decision import Decision, Due, Facts, Idle, Waiting
 from refresher.windows import Windows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the database knows of one view, read at `now` of its clock."""
-
-    now: datetime
-    as_of: datetime | None
-    populated: bool
-    paused: bool
-    running: bool
-    requested_at: datetime | None
-    """The newest manual request."""
-    unsuccessful: tuple[Run, ...]
-    """Runs since the last success, oldest first."""
-    upstreams: tuple[UpstreamFacts, ...]
-    data_as_of: datetime | None = None
-    """Of the contents that stand; None if unknown."""
-    aim: Aim | None = None
-    """How stale it may get, where a target lag bounds that."""
-
-    @property
-    def contents_as_of(self) -> datetime | None:
-        """The as_of of the contents that stand; None if there are none."""
-        return self.as_of if self.populated else None
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Start an attempt."""
-
-    trigger: Trigger
-    due_at: datetime
-    attempt: int
-    ready_at: datetime
-    """Since when it could have begun: the due instant, or the end of a back-off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """It should be refreshed, or could be, but not now."""
-
-    reason: str
-    until: datetime | None = None
-    """When to decide again at the latest; None if only an event will tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """Nothing is pending."""
-
-    next_due_at: datetime | None
-    """None if the schedule has no instants of its own."""
-
-
-Decision: TypeAlias = Due | Waiting | Idle
 
 
 def decide(view: View, facts: Facts) -> Decision:
@@ -103,7 +48,9 @@ def decide(view: View, facts: Facts) -> Decision:
         return Waiting("running")
     requested = _decide_request(view, facts)
     if isinstance(requested, Due):
-        return requested
+        # By schedule it would discharge the request, too, and too early.
+        above = upstreams.asked_for_before(facts.upstreams, requested.due_at)
+        return requested if above is None else Waiting(above)
     if facts.paused:
         scheduled: Decision = Waiting("paused")
     else:
@@ -120,7 +67,7 @@ def undischarged(view: View, facts: Facts) -> datetime | None:
     Nobody waits for a view that may not start now.
     """
     as_of = facts.contents_as_of
-    pending = [facts.requested_at if _decide_request(view, facts) is not None else None]
+    pending = [pending_request(view, facts)]
     if (only := _only(view)) is not None and not only.contains(facts.now):
         return pending[0]
     if isinstance(aimed_at := _decide_target(view, facts), Due):
@@ -140,12 +87,17 @@ def undischarged(view: View, facts: Facts) -> datetime | None:
     return min((instant for instant in pending if instant is not None), default=None)
 
 
+def pending_request(view: View, facts: Facts) -> datetime | None:
+    """The manual request for a view that is not discharged, if one is not."""
+    return None if _decide_request(view, facts) is None else facts.requested_at
+
+
 def next_due_at(view: View, facts: Facts) -> datetime | None:
     """The due instant of the next attempt: a pending one, or the schedule's next.
 
     None if nobody can tell: of a manual schedule, a paused one, or one that follows upstreams.
     """
-    requested_at = facts.requested_at if _decide_request(view, facts) is not None else None
+    requested_at = pending_request(view, facts)
     if not view.refreshed or facts.paused:
         return requested_at
     due_at = _newest_instant(view, facts)

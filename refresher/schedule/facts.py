@@ -8,7 +8,8 @@ from refresher.config.model import View
 from refresher.errors import FailureReason
 from refresher.graph import Graph
 from refresher.schedule.aims import Aim
-from refresher.schedule.due import Decision, Facts, decide, expected_at, undischarged
+from refresher.schedule.decision import Decision, Facts
+from refresher.schedule.due import decide, expected_at, undischarged
 from refresher.schedule.upstreams import UpstreamFacts
 from refresher.store.state import ViewState
 

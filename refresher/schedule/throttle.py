@@ -15,7 +15,7 @@ from datetime import timedelta
 from refresher.config.model import Throttle
 from refresher.durations import format_duration
 from refresher.runs import Trigger
-from refresher.schedule.due import Decision, Due, Waiting
+from refresher.schedule.decision import Decision, Due, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ from datetime import datetime, timedelta
 from refresher.config.model import Cron, Every, View
 from refresher.runs import Trigger
 from refresher.schedule.aims import Aim
-from refresher.schedule.due import Due, Facts, undischarged
+from refresher.schedule.decision import Due, Facts
+from refresher.schedule.due import undischarged
 
 PATIENCE = timedelta(minutes=5)
 """The most by which a view goes before others that could begin earlier."""

@@ -6,7 +6,7 @@ from refresher.config.model import View
 from refresher.graph import Graph
 from refresher.postgres.sessions import Connection
 from refresher.schedule.aims import Aim, Infeasible, aims, concerned, infeasible
-from refresher.store.state import read_usual_durations
+from refresher.store.state import read_clock, read_usual_durations
 
 
 def read_aims(connection: Connection, views: Mapping[str, View], graph: Graph) -> dict[str, Aim]:
@@ -18,7 +18,8 @@ def read_aims(connection: Connection, views: Mapping[str, View], graph: Graph) -
     names = concerned(views, graph)
     if not names:
         return {}
-    return aims(views, graph, read_usual_durations(connection, names))
+    usual = read_usual_durations(connection, names)
+    return aims(views, graph, usual, read_clock(connection))
 
 
 def read_infeasible(

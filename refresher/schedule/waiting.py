@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from refresher.config.model import View
-from refresher.schedule.due import Decision, Due, Facts, Idle, Waiting
+from refresher.schedule.decision import Decision, Due, Facts, Idle, Waiting
 from refresher.schedule.urgency import waits_since
 
 

@@ -13,7 +13,7 @@ from refresher.config.model import Cron, Every, Kind, View
 from refresher.errors import FailureReason
 from refresher.names import RelationName
 from refresher.runs import Outcome, Run, Trigger
-from refresher.schedule.due import Facts
+from refresher.schedule.decision import Facts
 from refresher.schedule.upstreams import UpstreamFacts
 from refresher.windows import Windows, parse_hours
 

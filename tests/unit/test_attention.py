@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from refresher.runs import Trigger
 from refresher.schedule.attention import Attention, again_at
-from refresher.schedule.due import Decision, Due, Idle, Waiting
+from refresher.schedule.decision import Decision, Due, Idle, Waiting
 from tests.unit.builders import HOUR, MINUTE, NOON, SECOND
 
 DUE = Due(Trigger.SCHEDULE, NOON, attempt=1, ready_at=NOON)

@@ -14,15 +14,8 @@ from refresher.refresh.retry import RetryAt, next_attempt
 from refresher.runs import Outcome, Trigger
 from refresher.schedule import instants
 from refresher.schedule.aims import Aim
-from refresher.schedule.due import (
-    Due,
-    Idle,
-    Waiting,
-    decide,
-    misfires,
-    next_due_at,
-    undischarged,
-)
+from refresher.schedule.decision import Due, Idle, Waiting
+from refresher.schedule.due import decide, misfires, next_due_at, undischarged
 from refresher.windows import Windows, parse_hours
 from tests.unit.builders import (
     DAY,

@@ -14,7 +14,8 @@ from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, Ret
 from refresher.graph import Graph
 from refresher.runs import Trigger
 from refresher.schedule import instants
-from refresher.schedule.due import Idle, Waiting, misfires
+from refresher.schedule.decision import Idle, Waiting
+from refresher.schedule.due import misfires
 from tests.unit.builders import DAY, HOUR, MINUTE, SECOND, view
 from tests.unit.world import Fate, World, dice
 

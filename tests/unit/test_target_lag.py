@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from itertools import pairwise
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from refresher.config.model import AfterUpstream, Every, Kind, Manual, Schedule, TargetLag
 from refresher.graph import Graph
 from refresher.schedule.aims import MARGIN, Infeasible, aims, infeasible
-from tests.unit.builders import HOUR, MINUTE, SECOND, view
+from refresher.windows import Windows, parse_hours
+from tests.unit.builders import HOUR, MINUTE, NOON, SECOND, view
 from tests.unit.world import Fate, World, dice
 
 RANDOM = st.randoms(use_true_random=True)
@@ -192,7 +194,7 @@ def test_a_failing_upstream_holds_up_nothing_but_what_it_brings() -> None:
 
 
 # Shrinking would simulate hundreds of worlds more.
-@settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=15, deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(data=st.data(), random=RANDOM, replicas=st.integers(1, 3))
 def test_every_feasible_target_is_kept(data: st.DataObject, random: Random, replicas: int) -> None:
     world = drawn_world(data, random)
@@ -242,6 +244,23 @@ def drawn_world(data: st.DataObject, random: Random) -> World:
     return world
 
 
+def test_outside_its_hours_a_target_asks_for_nothing() -> None:
+    lunch = Windows(parse_hours("12:00-13:00"), ZoneInfo("UTC"))
+    world = world_of(
+        {"a": Every(every=24 * HOUR), "b": TargetLag(target=5 * MINUTE, only=lunch)},
+        dice(),
+        {"a": 1.0, "b": 1.0},
+        b="a",
+    )
+    world.pass_time(HOUR)
+    at_lunch = len(world.successes_of("a"))
+    assert at_lunch >= 11
+    world.pass_time(5 * HOUR)
+    assert len(world.successes_of("a")) <= at_lunch + 1
+    world.pass_time(19 * HOUR)
+    assert len(world.successes_of("b")) >= at_lunch + 10
+
+
 # ── who needs what, and what can't be ────────────────────────────────────────────────────────────
 
 
@@ -280,7 +299,7 @@ def test_a_plain_view_between_passes_the_aim_on() -> None:
         "b": view("b", schedule=TargetLag(target=MINUTE)),
     }
     reads = {"a": frozenset[str](), "plain": frozenset("a"), "b": frozenset({"plain"})}
-    found = aims(views, Graph(reads, frozenset("ab")), {"b": 3 * SECOND})
+    found = aims(views, Graph(reads, frozenset("ab")), {"b": 3 * SECOND}, NOON)
     assert found["a"].lag == MINUTE - 3 * SECOND - MARGIN
     assert found["a"].by == "b"
     assert found.keys() == {"a", "b"}
@@ -290,5 +309,5 @@ def test_a_plain_view_between_passes_the_aim_on() -> None:
 def test_no_aim_asks_for_more_than_one_refresh_after_the_other(seconds: float) -> None:
     views = {"a": view("a", schedule=TargetLag(target=10 * SECOND))}
     usual = {"a": timedelta(seconds=seconds)}
-    (aim,) = aims(views, Graph({"a": frozenset()}, frozenset("a")), usual).values()
+    (aim,) = aims(views, Graph({"a": frozenset()}, frozenset("a")), usual, NOON).values()
     assert aim.lag >= 2 * usual["a"] + MARGIN

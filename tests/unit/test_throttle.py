@@ -4,7 +4,7 @@ import pytest
 
 from refresher.config.model import Throttle
 from refresher.runs import Trigger
-from refresher.schedule.due import Decision, Due, Idle, Waiting
+from refresher.schedule.decision import Decision, Due, Idle, Waiting
 from refresher.schedule.throttle import Load, delayed, exceeded, unseen
 from tests.unit.builders import HOUR, MINUTE, NOON, SECOND
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from refresher.config.model import AfterUpstream, Every
 from refresher.runs import Trigger
 from refresher.schedule.aims import Aim
-from refresher.schedule.due import Due, decide
+from refresher.schedule.decision import Due
+from refresher.schedule.due import decide
 from refresher.schedule.urgency import PATIENCE, Turn, limits, turn, waits_since
 from tests.unit.builders import HOUR, MINUTE, NOON, SECOND, facts, run, view
 

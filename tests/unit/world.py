@@ -17,7 +17,7 @@ from refresher.errors import FailureReason
 from refresher.graph import Graph
 from refresher.runs import Outcome, Run, Trigger
 from refresher.schedule.aims import aims
-from refresher.schedule.due import Decision, Due, Idle, Waiting
+from refresher.schedule.decision import Decision, Due, Idle, Waiting
 from refresher.schedule.facts import decide_all
 from refresher.store.state import ViewState
 from tests.unit.builders import DAY, NOON, SECOND, run
@@ -147,7 +147,7 @@ class World:
     def _decide(self) -> Mapping[str, Decision]:
         states = {name: self._state(name, stored) for name, stored in self.stored.items()}
         known = {name: timedelta(seconds=takes) for name, takes in self.usual.items()}
-        wanted = aims(self.views, self.graph, known)
+        wanted = aims(self.views, self.graph, known, self.now)
         return decide_all(self.views, states, self.graph, wanted, self.now)
 
     def _state(self, name: str, stored: Stored) -> ViewState:
