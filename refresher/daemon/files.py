@@ -11,11 +11,16 @@ class WatchedFiles:
     """Files whose change means a reload. A missing one is a change too, and its return another."""
 
     def __init__(self, files: Iterable[Path]) -> None:
+        self._stamps: dict[Path, _Stamp | None] = {}
         self.watch(files)
 
     def watch(self, files: Iterable[Path]) -> None:
-        """Watch these files from now on."""
-        self._stamps = {path: _stamp(path) for path in files}
+        """Watch these files and no others; of a known one, all that came since it was asked about.
+
+        It may have changed once more while it was read, which nobody would notice otherwise.
+        """
+        known = self._stamps
+        self._stamps = {path: known[path] if path in known else _stamp(path) for path in files}
 
     def changed(self) -> bool:
         """Whether any differs from when this was last asked."""

@@ -55,9 +55,14 @@ class Supervisor:
         """Until somebody asks to stop: reload when asked to, and feed the watchdog while well."""
         while True:
             received = self._next_signal(_TICK_SECONDS)
+            asked = received is signal.SIGHUP
+            while received is signal.SIGHUP:  # one look answers all that came until now
+                received = self._next_signal(0)
             if received in _STOPPING:
                 return received
-            if received is signal.SIGHUP or self._files.changed():
+            # Asked in any case: what is read now is not read, nor rejected, once more afterwards.
+            changed = self._files.changed()
+            if asked or changed:
                 self._reload()
             if self._daemon.well():
                 self._systemd.alive()
@@ -78,7 +83,7 @@ class Supervisor:
 
     def _next_signal(self, seconds: float) -> signal.Signals | None:
         try:
-            return self._signals.get(timeout=seconds)
+            return self._signals.get(block=seconds > 0, timeout=seconds)
         except queue.Empty:
             return None
 

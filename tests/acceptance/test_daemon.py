@@ -112,6 +112,25 @@ def test_an_invalid_configuration_leaves_the_old_one_in_force(project: Project) 
         assert daemon.stop() == 0
 
 
+def test_an_invalid_configuration_is_rejected_once_however_often_one_asks(project: Project) -> None:
+    project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
+    project.apply()
+    config = project.folder / "config.yaml"
+    with project.daemon() as daemon:
+        daemon.wait_for_log("run.succeeded", view="numbers")
+        valid = config.read_text()
+        config.write_text(valid.replace("schedule", "shedule"))
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_for_log("config.rejected")
+        mark = daemon.mark()
+        for _ in range(3):  # as many looks at the files have come and gone
+            daemon.wait_for_log("run.succeeded", view="numbers", since=daemon.mark())
+        assert daemon.log_events("config.rejected", since=mark) == []
+        config.write_text(valid)
+        daemon.wait_for_log("config.reloaded")
+        assert daemon.stop() == 0
+
+
 def test_health_is_told_over_http(project: Project) -> None:
     project.configure({"numbers": materialized(NUMBERS, schedule={"every": "1s"})})
     project.apply()
