@@ -172,7 +172,7 @@ VIEW_FAMILIES: tuple[ViewFamily, ...] = (
         meaning="1 for the state the view is in: fresh, late, stale or unknown.",
         samples=_states,
         labels=("state",),
-        moving=True,
+        moving=ViewSnapshot.state,
     ),
     gauge(
         "refresher_view_populated",

@@ -23,8 +23,8 @@ class ViewFamily:
     labels: tuple[str, ...] = ()
     """Beside `database` and `view`."""
     type: Literal["gauge", "counter"] = "gauge"
-    moving: bool = False
-    """Whether it changes as time goes by, without a new snapshot."""
+    moving: Callable[[ViewSnapshot, datetime], object] | None = None
+    """What it shows, in short, where that changes as time goes by without a new snapshot."""
 
 
 def gauge(
@@ -48,7 +48,7 @@ def moving_gauge(
         number = value(view, now)
         return () if number is None else (((), number),)
 
-    return ViewFamily(name=name, meaning=meaning, samples=samples, moving=True)
+    return ViewFamily(name=name, meaning=meaning, samples=samples, moving=value)
 
 
 def of_last_ended(field: str) -> Callable[[ViewSnapshot], Number | None]:

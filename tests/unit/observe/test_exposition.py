@@ -439,13 +439,13 @@ def test_a_refresh_in_flight_shows_since_when(parts: Parts) -> None:
 def test_only_what_changed_is_written_anew(parts: Parts) -> None:
     parts.publish(make_view_snapshot(), make_view_snapshot(make_view("shop_v")))
     parts.text()
-    kept = parts.exposition._written["crm", "shop_v"]
+    kept = parts.exposition._samples._pages["crm"].views["shop_v"]
 
     parts.publish(make_view_snapshot(rows=1), make_view_snapshot(make_view("shop_v")))
 
     assert parts.value("refresher_view_rows", view="customer_sources") == 1
     assert parts.value("refresher_view_rows", view="shop_v") == 15549
-    assert parts.exposition._written["crm", "shop_v"] is kept
+    assert parts.exposition._samples._pages["crm"].views["shop_v"] is kept
 
 
 def test_views_and_databases_that_are_gone_show_no_more(parts: Parts) -> None:
