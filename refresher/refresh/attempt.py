@@ -106,7 +106,6 @@ class Attempt:
             {
                 "view": task.view.name,
                 "relation": target and target.oid,
-                "populated": target is not None and target.populated,
                 "upstreams": list(task.upstreams),
                 "trigger": task.trigger,
                 "due_at": task.due_at,

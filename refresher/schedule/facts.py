@@ -9,7 +9,7 @@ from refresher.errors import FailureReason
 from refresher.graph import Graph
 from refresher.schedule.aims import Aim
 from refresher.schedule.decision import Decision, Facts
-from refresher.schedule.due import decide, expected_at, undischarged
+from refresher.schedule.due import decide, expected_at, pending_request, undischarged
 from refresher.schedule.upstreams import UpstreamFacts
 from refresher.store.state import ViewState
 
@@ -48,7 +48,8 @@ def gather_facts(
         upstreams = _upstreams(name, states, graph, seen)
         facts[name] = of = _facts(states[name], upstreams, aims.get(name), now)
         expected = expected_at(views[name], of, decide(views[name], of)) if aims else None
-        seen[name] = _Outlook(undischarged(views[name], of), expected)
+        requested = pending_request(views[name], of)
+        seen[name] = _Outlook(undischarged(views[name], of), expected, requested)
     return facts
 
 
@@ -58,9 +59,10 @@ class _Outlook:
 
     undischarged: datetime | None
     expected_at: datetime | None
+    requested_at: datetime | None
 
 
-_UNKNOWN = _Outlook(None, None)
+_UNKNOWN = _Outlook(None, None, None)
 
 
 def _facts(
@@ -95,6 +97,7 @@ def _upstreams(
             paused=states[upstream].paused_until is not None,
             data_as_of=states[upstream].data_as_of,
             expected_at=seen.get(upstream, _UNKNOWN).expected_at,
+            requested_at=seen.get(upstream, _UNKNOWN).requested_at,
             failure=_last_failure(states[upstream]),
         )
         for upstream in graph.refreshed_upstreams(name)

@@ -70,7 +70,7 @@ def decide(facts: Aimed) -> Pending | NotYet:
     if facts.as_of is None:
         empty = [upstream.name for upstream in facts.upstreams if upstream.as_of is None]
         if empty:
-            return NotYet(None, f"waits for {', '.join(empty)}: never populated")
+            return NotYet(None, f"waits for {', '.join(empty)}: not refreshed yet")
         every = Every(every=facts.aim.lag)
         filled_by = instants.latest(every, facts.view, facts.now)
         assert filled_by is not None  # noqa: S101 - `every` has always had one

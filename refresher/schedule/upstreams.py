@@ -28,7 +28,7 @@ class UpstreamFacts:
 
     name: str
     as_of: datetime | None
-    """None if it was never populated."""
+    """None if nothing tells how old it is, as before it was populated."""
     seen_as_of: datetime | None
     """The as_of at which this view's last success read it."""
     undischarged: datetime | None
@@ -38,6 +38,8 @@ class UpstreamFacts:
     """Of the contents it has; None if unknown."""
     expected_at: datetime | None = None
     """When its next success can be expected to be there; None if nobody can tell."""
+    requested_at: datetime | None = None
+    """The newest manual request for it, if that is pending."""
     failure: FailureReason | None = None
     """How its newest run failed, if it did."""
 
@@ -76,7 +78,7 @@ def waits_for(upstreams: Sequence[UpstreamFacts], as_of: datetime | None) -> str
     """Why a view that is due has to wait for its upstreams; None if it has not."""
     empty = [upstream.name for upstream in upstreams if upstream.as_of is None]
     if empty:
-        return f"waits for {', '.join(empty)}: never populated"
+        return f"waits for {', '.join(empty)}: not refreshed yet"
     unseen = _unseen(upstreams, as_of)
     since = min(unseen.values(), default=None)
     if since is None:
@@ -90,6 +92,19 @@ def waits_for(upstreams: Sequence[UpstreamFacts], as_of: datetime | None) -> str
         and upstream.undischarged <= since
     ]
     return f"waits for {', '.join(behind)}" if behind else None
+
+
+def asked_for_before(upstreams: Sequence[UpstreamFacts], requested_at: datetime) -> str | None:
+    """Why a view that somebody asked for has to wait for what was asked for above it before.
+
+    No longer than until those requests are discharged or given up.
+    """
+    above = [
+        upstream.name
+        for upstream in upstreams
+        if upstream.requested_at is not None and upstream.requested_at <= requested_at
+    ]
+    return f"waits for {', '.join(above)}: asked for, too" if above else None
 
 
 def start(

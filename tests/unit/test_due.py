@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, TargetLag
+from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, TargetLag, View
 from refresher.errors import FailureReason
 from refresher.refresh.retry import RetryAt, next_attempt
 from refresher.runs import Outcome, Trigger
 from refresher.schedule import instants
 from refresher.schedule.aims import Aim
-from refresher.schedule.decision import Due, Idle, Waiting
+from refresher.schedule.decision import Decision, Due, Idle, Waiting
 from refresher.schedule.due import decide, misfires, next_due_at, undischarged
 from refresher.windows import Windows, parse_hours
 from tests.unit.builders import (
@@ -234,6 +234,16 @@ def test_a_request_from_the_future_waits_for_the_clock() -> None:
     assert decision == Waiting("not yet due", NOON + SECOND)
 
 
+@pytest.mark.parametrize("schedule", [MANUAL, NIGHTLY])
+def test_a_request_waits_for_what_was_asked_for_above_before(schedule: View) -> None:
+    def waits(requested_at: datetime | None) -> Decision:
+        above = upstream("x", requested_at=requested_at)
+        return decide(schedule, asked(as_of=None, upstreams=(above, upstream("y"))))
+
+    assert waits(NOON - HOUR) == waits(NOON - SECOND) == Waiting("waits for x: asked for, too")
+    assert waits(NOON) == waits(None) == Due(Trigger.MANUAL, NOON - SECOND, 1, NOON - SECOND)
+
+
 def test_a_request_that_failed_for_good_is_over() -> None:
     failed = run(due_at=NOON - SECOND, failure=FailureReason.DEFINITION)
     known = asked(unsuccessful=(failed,))
@@ -343,7 +353,7 @@ def test_some_upstreams_are_not_waited_for(other: Any) -> None:
 def test_an_upstream_without_contents_is_waited_for(paused: bool) -> None:  # noqa: FBT001 - a parameter
     empty = upstream("x", as_of=None, paused=paused)
     decision = decide(FOLLOWING, facts(upstreams=(newer(), empty)))
-    assert decision == Waiting("waits for x: never populated")
+    assert decision == Waiting("waits for x: not refreshed yet")
 
 
 def test_jitter_puts_the_start_off_but_not_the_instant() -> None:

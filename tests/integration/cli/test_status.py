@@ -68,7 +68,7 @@ def test_what_a_view_waits_for_is_noted(applied: Commands, database: Database) -
     with database.connect() as connection:
         connection.execute("REFRESH MATERIALIZED VIEW numbers WITH NO DATA")
     _, row = applied.run("status", "reader").stdout.splitlines()
-    assert row.endswith("waits for numbers: never populated")
+    assert row.endswith("waits for numbers: not refreshed yet")
 
 
 def test_no_views_are_no_failure(commands: Commands) -> None:

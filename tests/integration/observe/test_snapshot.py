@@ -102,7 +102,7 @@ def test_it_agrees_with_the_view_applications_read(shop: Shop) -> None:
 def test_what_waits_says_for_what(shop: Shop) -> None:
     snapshot = shop.snapshot()
 
-    assert snapshot.views["totals"].waiting == "waits for per_customer: never populated"
+    assert snapshot.views["totals"].waiting == "waits for per_customer: not refreshed yet"
     assert snapshot.views["sales_now"].waiting is None
 
 
