@@ -32,7 +32,7 @@ _CLIENT_CHECK = {
     "tcp_keepalives_idle": "2",
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "2",
-    "tcp_user_timeout": "5s",
+    "tcp_user_timeout": "4s",
 }
 _SERVER_CHECK_MILLISECONDS = 6000
 """How long a server may be silent on the network before it counts as gone."""

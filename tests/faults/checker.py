@@ -114,7 +114,8 @@ def _excused(seen: Observations, run: Run) -> bool:
     return any(
         run.failure in chapter.excused
         for chapter in seen.chapters
-        if chapter.began_at <= run.started_at <= chapter.ended_at
+        if run.started_at <= chapter.ended_at
+        and chapter.began_at <= (run.finished_at or run.started_at)
     )
 
 
