@@ -31,6 +31,7 @@ class Daemon:
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.process = process
         self._log = log
+        self._up = False
 
     @property
     def pid(self) -> int:
@@ -58,7 +59,7 @@ class Daemon:
         for line in self.log().splitlines():
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
-                if isinstance(event, dict):
+                if isinstance(event, dict) and "event" in event:
                     yield event
 
     def wait_for_log(self, event: str, *, deadline: float = 30.0, **fields: Any) -> dict[str, Any]:
@@ -72,6 +73,12 @@ class Daemon:
             return None
 
         return wait_until(look, deadline, what=f"{wanted} in the log of {self.pid}") or {}
+
+    @property
+    def up(self) -> bool:
+        """Whether it has begun to work with the database."""
+        self._up = self._up or any(event["event"] == "database.up" for event in self.events())
+        return self._up
 
     def listen(self) -> str:
         """Where its web server is, as a URL; waits until it is."""
@@ -126,6 +133,13 @@ class Daemons:
         self._start_members()
 
     @contextlib.contextmanager
+    def more(self, number: int) -> Iterator[list[Daemon]]:
+        """So many more, until the block ends."""
+        daemons = [self.start() for _ in range(number)]
+        yield daemons
+        self._end(daemons)
+
+    @contextlib.contextmanager
     def extra(
         self,
         *,
@@ -171,6 +185,14 @@ class Daemons:
         daemon = Daemon(process, log)
         self._started.add(daemon)
         return daemon
+
+    def wait_up(self, *, beside: Daemon | None = None) -> None:
+        """Wait until a member is up, and another one than this."""
+        wait_until(
+            lambda: any(member.up for member in self.members if member is not beside),
+            _FAR_TOO_LONG_SECONDS,
+            what="a daemon that is up",
+        )
 
     def kill(self, daemon: Daemon) -> None:
         """Kill -9 one; a member is replaced."""

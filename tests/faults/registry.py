@@ -7,18 +7,30 @@ from typing import Any
 
 from tests.faults.kind import Kind, Solo
 from tests.faults.kinds import (
+    clocks,
     commit_stuck,
     commit_unanswered,
     connection_limit,
     disk_full,
+    freeze,
     kill,
     partition,
     pooler,
     promotion,
+    restart,
+    terminate,
+    wakeups,
 )
 
 KINDS: tuple[Kind[Any] | Solo, ...] = (
     kill.KIND,
+    terminate.KIND,
+    freeze.KIND,
+    clocks.KIND,
+    wakeups.KIND,
+    restart.FAST,
+    restart.IMMEDIATE,
+    restart.BACKEND,
     partition.KIND,
     commit_unanswered.KIND,
     commit_stuck.KIND,

@@ -43,7 +43,7 @@ _DEFINITIONS = {
         f"SELECT id, generation, stamped_at, {_MADE_BY} FROM orders ORDER BY id DESC"
     ),
     "slow": _Definition(
-        "WITH nap AS MATERIALIZED (SELECT pg_sleep(3))"
+        "WITH nap AS MATERIALIZED (SELECT pg_sleep(2))"
         f" SELECT id, generation, stamped_at, {_MADE_BY} FROM orders CROSS JOIN nap"
     ),
     "reloaded": _Definition(

@@ -83,24 +83,38 @@ class Stage(Generic[P]):
                 held.enter_context(writer.held())
             yield
 
-    def wait_for_work(self, view: str | None = None, *, deadline: float = 30.0) -> Work:
-        """Wait until a refresh, of this view or any, holds its fence."""
+    def wait_for_work(
+        self,
+        view: str | None = None,
+        *,
+        by: Collection[int] | None = None,
+        deadline: float = 30.0,
+    ) -> Work:
+        """Wait until a refresh holds its fence: of this view or any, by these processes or any."""
         with self.connect() as connection:
 
             def look() -> list[Work]:
                 held = map(_work, connection.execute(HOLDERS))
-                return [work for work in held if view in (None, work.view)]
+                return [
+                    work
+                    for work in held
+                    if view in (None, work.view) and (by is None or work.daemon in by)
+                ]
 
             return self.chance.choice(wait_until(look, deadline, what="a refresh at work"))
 
     def wait_refreshed(
-        self, views: Collection[str] | None = None, *, deadline: float = 60.0
+        self,
+        views: Collection[str] | None = None,
+        *,
+        since: datetime | None = None,
+        deadline: float = 60.0,
     ) -> float:
-        """Wait until each of these views has a success that began from now on.
+        """Wait until each of these views has a success that began after `since`, which is now.
 
         Returns how many seconds that took; the server may be away at first.
         """
-        began, began_at = time.monotonic(), datetime.now(UTC)
+        began, began_at = time.monotonic(), since or datetime.now(UTC)
         wanted = self.refreshed if views is None else set(views)
         wait_until(
             lambda: wanted <= self._refreshed_since(began_at),

@@ -4,15 +4,17 @@ from tests.faults.kind import Kind
 from tests.faults.places import Place, private
 from tests.faults.stage import Stage
 
-_LONGEST_PAUSE_SECONDS = 1.0
-"""Twice the mean: two kills a second, as fast as two processors can start daemons."""
+_MOST_REST_SECONDS = 1.0
+"""Twice the mean: two kills a second is as fast as two processors can start daemons."""
 
 
 def inject(stage: Stage[Place], times: int) -> None:
-    """Kill -9 a random one at random moments; another one is started in its place."""
+    """Kill -9 a random one at random moments, if another one is up; it is replaced."""
     for _ in range(times):
-        stage.rest(stage.chance.uniform(0, _LONGEST_PAUSE_SECONDS))
-        stage.daemons.kill(stage.chance.choice(stage.daemons.members))
+        stage.rest(stage.chance.uniform(0, _MOST_REST_SECONDS))
+        daemon = stage.chance.choice(stage.daemons.members)
+        stage.daemons.wait_up(beside=daemon)
+        stage.daemons.kill(daemon)
         stage.injected()
 
 
