@@ -148,6 +148,8 @@ class Daemon:
         )
 
     def _look_after(self, event: Event) -> None:
+        if isinstance(event, RunFinished) and event.run.succeeded:
+            self._fleet.refreshed(event.database, event.run.view)
         match event:
             case (
                 RunFinished(database=alias)

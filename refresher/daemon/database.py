@@ -20,6 +20,7 @@ from refresher.daemon.applying import Applying, ApplyingCancelled
 from refresher.daemon.chores import Chores
 from refresher.daemon.dispatch import Dispatcher
 from refresher.daemon.rescan import Rescan
+from refresher.daemon.throttling import Throttling
 from refresher.daemon.workers import Workers
 from refresher.errors import RefresherError
 from refresher.events import DatabaseDown, DatabaseUp, Listener
@@ -28,6 +29,7 @@ from refresher.postgres.failures import describe
 from refresher.postgres.sessions import Connection, Endpoint, connect
 from refresher.refresh.task import Result, Task
 from refresher.schedule.facts import decide_all
+from refresher.schedule.throttle import delayed
 from refresher.schedule.wakeups import Wakeups
 from refresher.store.state import read_clock, read_states
 
@@ -72,6 +74,7 @@ class DatabaseLoop:
         )
         self._chores = Chores(database, worker=worker, emit=emit, in_flight=self._workers.in_flight)
         self._wakeups = Wakeups(lambda view: self.wake([view]))
+        self._throttling = Throttling(database, vitals=vitals.of(database.alias), emit=emit)
         self._dispatcher = Dispatcher(
             database=database,
             vitals=vitals.of(database.alias),
@@ -112,6 +115,10 @@ class DatabaseLoop:
     def busy(self) -> int:
         """How many refreshes are at work; an apply is one more."""
         return self._workers.busy + (self._applying is not None)
+
+    def wanted(self, view: str) -> bool:
+        """Whether a view is due or being refreshed here."""
+        return self._dispatcher.wanted(view)
 
     @property
     def alive(self) -> bool:
@@ -202,6 +209,8 @@ class DatabaseLoop:
             self._chores.bury(connection)
             if time.monotonic() >= rescan_at:
                 self._chores.do(connection, views)
+                if not self._draining.is_set():
+                    self._throttling.look(connection)
                 woken |= self._rescan.next(connection, views, self._chores.graph)
                 rescan_at = time.monotonic() + RESCAN_SECONDS
             if not self._draining.is_set():
@@ -220,8 +229,12 @@ class DatabaseLoop:
         decided = decide_all(read, states, graph, self._chores.aims, now)
         decisions = {name: decided[name] for name in names & decided.keys()}
         self._rescan.looked(decisions, states, now)
+        throttled = self._throttling.reason
         self._dispatcher.look(
-            decisions,
+            {
+                name: delayed(each, populated=states[name].populated, reason=throttled)
+                for name, each in decisions.items()
+            },
             views=read,
             states=states,
             graph=graph,

@@ -101,6 +101,11 @@ class Dispatcher:
             )
             return [each.view for each in nsmallest(free, waiting)]
 
+    def wanted(self, view: str) -> bool:
+        """Whether a view waits for a free worker, or a worker has it."""
+        with self._lock:
+            return view in self._pending or view in self._submitted
+
     def forget(self, names: Iterable[str]) -> None:
         """These views are not configured any more."""
         with self._lock:

@@ -11,6 +11,7 @@ from refresher.daemon.checking import Checker
 from refresher.daemon.database import DatabaseLoop, Prepare
 from refresher.daemon.endpoints import endpoint
 from refresher.daemon.observer import Observer
+from refresher.daemon.vacuuming import Vacuumer
 from refresher.daemon.watch import Watch
 from refresher.events import Listener
 from refresher.observe.latest import Latest
@@ -27,30 +28,35 @@ class _Member:
     observer: Observer
     watch: Watch
     checker: Checker
+    vacuumer: Vacuumer
 
     def start(self) -> None:
         self.loop.start()
         self.observer.start()
         self.watch.start()
         self.checker.start()
+        self.vacuumer.start()
 
     def replace_views(self, views: Mapping[str, View]) -> None:
         self.loop.replace_views(views)
         self.observer.replace_views(views)
         self.watch.replace_views(views)
         self.checker.replace_views(views)
+        self.vacuumer.replace_views(views)
 
     def drain(self) -> None:
         self.loop.drain()
         self.checker.drain()
+        self.vacuumer.drain()
 
     def stop(self) -> None:
-        _at_once((self.loop.stop, self.observer.stop, self.watch.stop, self.checker.stop))
+        parts = (self.loop, self.observer, self.watch, self.checker, self.vacuumer)
+        _at_once(part.stop for part in parts)
         self.server.close()
 
 
 class Fleet:
-    """Every database's loop, observer, watch and checker."""
+    """Every database's loop, observer, watch, checker and vacuumer."""
 
     def __init__(
         self, *, worker: str, emit: Listener, vitals: Vitals, latest: Latest, prepare: Prepare
@@ -121,6 +127,13 @@ class Fleet:
             member.observer.renew()
             member.watch.renew()
             member.checker.look()
+            member.vacuumer.look()
+
+    def refreshed(self, alias: str, view: str) -> None:
+        """A view was refreshed here: it may want to be vacuumed."""
+        member = self._members.get(alias)
+        if member is not None:
+            member.vacuumer.refreshed(view)
 
     def drain(self) -> None:
         """Start nothing more."""
@@ -154,12 +167,16 @@ class Fleet:
             observer = Observer(database, reachable, views, latest=self._latest)
             watch = Watch(database.alias, reachable, views, emit=self._emit)
             checker = Checker(database.alias, reachable, views, emit=self._emit)
+            vacuumer = Vacuumer(
+                database.alias, reachable, views, needed=loop.wanted, emit=self._emit
+            )
             return _Member(
                 server=server.pop_all(),
                 loop=loop,
                 observer=observer,
                 watch=watch,
                 checker=checker,
+                vacuumer=vacuumer,
             )
 
 

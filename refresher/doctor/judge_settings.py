@@ -19,6 +19,7 @@ def judge_settings(
     """Timeouts that end refreshes, connections that run out, and what helps."""
     yield from _judge_timeouts(views, facts)
     yield from _judge_connections(database, facts)
+    yield from _judge_throttle(database, facts)
     yield from _judge_statistics(facts)
     yield from _judge_memory(database, facts)
 
@@ -87,6 +88,20 @@ def _judge_connections(database: Database, facts: Facts) -> Iterator[Finding]:
                 why=why,
                 sql=(statement,),
             )
+
+
+def _judge_throttle(database: Database, facts: Facts) -> Iterator[Finding]:
+    keys = database.throttle.keys
+    if keys and not facts.server.sees_everybody:
+        role = quoted(facts.server.role)
+        yield Finding(
+            severity=Severity.WARNING,
+            topic="throttle",
+            message=f"{role} does not see what throttle limits: {', '.join(keys)}",
+            why="Other roles' sessions, and how far standbys lag, are for members of"
+            " pg_read_all_stats. What is not seen delays no refresh.",
+            sql=(f"GRANT pg_read_all_stats TO {role}",),
+        )
 
 
 def _free(facts: Facts, usage: Usage) -> int | None:

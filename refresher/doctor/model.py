@@ -8,8 +8,9 @@ from typing import Any
 
 from refresher.names import RelationName
 
-BESIDES_WORKERS = 4
-"""Connections of a daemon to a database that refresh nothing: its loops' and observer's."""
+BESIDES_WORKERS = 6
+"""Connections of a daemon to a database that refresh nothing, at most: those of its loop, observer,
+watch and checks, one that watches over what is vacuumed, and one that vacuums."""
 
 
 class Severity(StrEnum):
@@ -72,6 +73,8 @@ class Server:
     """The role that asks the server which one it is: the owner of the store's function."""
     lineage_hidden: tuple[str, ...]
     """Functions of PostgreSQL's that tell it, and that this role may not call."""
+    sees_everybody: bool
+    """Whether we see what other roles' sessions do, and how far standbys lag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ SELECT
     ) AS superuser,
     pg_catalog.pg_backend_pid() AS pid,
     pg_catalog.pg_is_in_recovery() AS replica,
+    pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_everybody,
     -- With the rights of its owner, whoever asks.
     pg_catalog.pg_get_userbyid(teller.oid)::text AS lineage_teller,
     ARRAY(

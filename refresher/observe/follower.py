@@ -91,7 +91,7 @@ class Follower:
             graph = read_graph(connection, views)
             self._unmanaged = read_unmanaged_views(connection, views)
             self._outline = outline
-        around = read_surroundings(connection, views, graph)
+        around = read_surroundings(connection, self.database, views, graph)
         self._want(_changed(before, around), graph)
         self._around, self._outline_at = around, time.monotonic() + _OUTLINE_SECONDS
         return around

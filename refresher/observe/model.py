@@ -92,6 +92,7 @@ class ViewSnapshot:
             "max_staleness_seconds": _seconds(self.max_staleness),
             "last_run": self.last_run and self.last_run.as_json(),
             "next_due_at": _text(self.next_due_at),
+            "waiting": self.waiting,
             "paused": self.paused,
             "running": self.stored.running,
             "broken_checks": [_check_as_json(broken) for broken in self.broken_checks],

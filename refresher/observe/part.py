@@ -11,7 +11,7 @@ import psycopg
 
 from refresher import freshness
 from refresher.catalog.introspection import RELATION_KINDS
-from refresher.config.model import View
+from refresher.config.model import Throttle, View
 from refresher.graph import Graph
 from refresher.observe.model import ViewSnapshot
 from refresher.postgres.queries import load_queries
@@ -19,9 +19,12 @@ from refresher.postgres.sessions import Connection, local_settings
 from refresher.runs import Outcome, Run
 from refresher.schedule.aims import Aim
 from refresher.schedule.attention import again_at
-from refresher.schedule.decision import Decision, Facts, Waiting
+from refresher.schedule.decision import Facts
 from refresher.schedule.due import decide, next_due_at
 from refresher.schedule.facts import gather_facts
+from refresher.schedule.load import read_load
+from refresher.schedule.throttle import delayed, exceeded
+from refresher.schedule.waiting import why_it_waits
 from refresher.store.drift import Watched, read_watched
 from refresher.store.presence import replicas
 from refresher.store.state import LastRun, ViewState, read_clock, read_last_runs, read_states
@@ -42,6 +45,7 @@ class Surroundings:
     graph: Graph
     aims: Mapping[str, Aim]
     max_staleness: Mapping[str, timedelta | None]
+    throttle: Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,7 @@ def read_part(connection: Connection, around: Surroundings, names: Collection[st
             {name: around.views[name] for name in above & around.views.keys()},
         )
         living = replicas(connection)
+        throttled = _throttled(connection, around.throttle)
         # Last, for decisions need states that were read no later than their now.
         clock = _read_clock(connection)
     read = {name: around.views[name] for name in found.states}
@@ -85,7 +90,12 @@ def read_part(connection: Connection, around: Surroundings, names: Collection[st
                 around.graph,
                 around.max_staleness[name],
                 facts[name],
-                decisions[name],
+                why_it_waits(
+                    around.views[name],
+                    facts[name],
+                    delayed(decisions[name], populated=facts[name].populated, reason=throttled),
+                    served=living > 0,
+                ),
             )
             for name in names
         },
@@ -168,7 +178,7 @@ class _Found:
         graph: Graph,
         max_staleness: timedelta | None,
         facts: Facts,
-        decision: Decision,
+        waiting: str | None,
     ) -> ViewSnapshot:
         name = view.name
         stored = self.states[name]
@@ -200,7 +210,7 @@ class _Found:
             bytes=size.get("bytes") or (success.bytes if success else None),
             dead_rows=size.get("dead_rows"),
             next_due_at=next_due_at(view, facts),
-            waiting=decision.reason if isinstance(decision, Waiting) else None,
+            waiting=waiting,
             tallies=self.tallies.get(name, {}),
             broken_checks=tuple(
                 broken
@@ -209,6 +219,17 @@ class _Found:
             ),
             watched=self.watched[name],
         )
+
+
+def _throttled(connection: Connection, throttle: Throttle) -> str | None:
+    """Why scheduled refreshes are delayed; None if they are not, or nobody can tell."""
+    if not throttle.keys:
+        return None
+    try:
+        with connection.transaction():
+            return exceeded(throttle, read_load(connection))
+    except psycopg.errors.InsufficientPrivilege:
+        return None  # the daemon's log says so
 
 
 def _age(stored: ViewState) -> freshness.Age:

@@ -25,7 +25,7 @@ def read_snapshot(
         PlanError: the views read each other.
     """
     began = time.monotonic()
-    around = read_surroundings(connection, views, graph)
+    around = read_surroundings(connection, database, views, graph)
     part = read_part(connection, around, views)
     return DatabaseSnapshot(
         database=database.alias,
@@ -40,7 +40,7 @@ def read_snapshot(
 
 
 def read_surroundings(
-    connection: Connection, views: Mapping[str, View], graph: Graph
+    connection: Connection, database: Database, views: Mapping[str, View], graph: Graph
 ) -> Surroundings:
     """What these views have in common.
 
@@ -51,7 +51,13 @@ def read_surroundings(
     with reading(connection):
         aims = read_aims(connection, views, graph)
     limits = freshness.effective_max_staleness(views, graph)
-    return Surroundings(views=views, graph=graph, aims=aims, max_staleness=limits)
+    return Surroundings(
+        views=views,
+        graph=graph,
+        aims=aims,
+        max_staleness=limits,
+        throttle=database.throttle,
+    )
 
 
 def read_unmanaged_views(connection: Connection, views: Mapping[str, View]) -> int:

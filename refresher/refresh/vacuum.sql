@@ -4,7 +4,7 @@ SELECT
     w.view,
     c.oid,
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
-    pg_catalog.pg_stat_get_live_tuples(c.oid) AS rows,
+    coalesce(s.rows, pg_catalog.pg_stat_get_live_tuples(c.oid)) AS rows,
     pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead_rows,
     pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS modified,
     clock_timestamp() - greatest(
@@ -22,6 +22,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
 JOIN pg_catalog.pg_class AS c
     ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind = 'm' AND c.relispopulated
 JOIN pg_catalog.pg_database AS d ON d.datname = current_database()
+LEFT JOIN refresher.state AS s ON s.view = w.view AND s.relation = c.oid
 
 -- name: facts
 -- description: What is counted in the relations of some views that stand and are filled.
@@ -30,7 +31,7 @@ SELECT
     w.view,
     c.oid,
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
-    pg_catalog.pg_stat_get_live_tuples(c.oid) AS rows,
+    coalesce(s.rows, pg_catalog.pg_stat_get_live_tuples(c.oid)) AS rows,
     pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead_rows,
     pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS modified,
     clock_timestamp() - greatest(
@@ -48,6 +49,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
 JOIN pg_catalog.pg_class AS c
     ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind = 'm' AND c.relispopulated
 JOIN pg_catalog.pg_database AS d ON d.datname = current_database()
+LEFT JOIN refresher.state AS s ON s.view = w.view AND s.relation = c.oid
 
 -- name: awaited
 -- description: Whether somebody waits for a lock on a relation.

@@ -7,29 +7,20 @@ from refresher.schedule.decision import Decision, Due, Facts, Idle, Waiting
 from refresher.schedule.urgency import waits_since
 
 
-def why_it_waits(
-    view: View, facts: Facts, decision: Decision, *, full: bool, served: bool
-) -> str | None:
+def why_it_waits(view: View, facts: Facts, decision: Decision, *, served: bool) -> str | None:
     """What a view waits for; None if it waits for nothing.
 
     Args:
         view: the view.
         facts: what is known of it.
         decision: what follows from that.
-        full: whether as many views are being refreshed as may be at once.
         served: whether a daemon lives.
     """
     match decision:
         case Due():
             since = waits_since(view, facts, decision)
-            obstacle = (
-                ", and no daemon is at work"
-                if not served
-                else ", waits for a free slot"
-                if full
-                else ""
-            )
-            return f"due since {since:%Y-%m-%d %H:%M:%S %Z}{obstacle}"
+            obstacle = "waits for a free slot" if served else "no daemon is at work"
+            return f"due since {since:%Y-%m-%d %H:%M:%S %Z}, {obstacle}"
         case Waiting(reason):
             return reason
         case Idle():

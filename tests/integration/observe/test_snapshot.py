@@ -12,9 +12,9 @@ from tests.conftest import Database
 from tests.shop import Shop
 
 ROW = (
-    "database view relation kind state as_of data_as_of staleness_seconds max_staleness_seconds"
-    " last_run next_due_at paused running broken_checks drift drift_looked_at drift_problem"
-    " refreshed_outside_at"
+    "database view relation kind state as_of data_as_of staleness_seconds target_lag_seconds"
+    " max_staleness_seconds last_run next_due_at waiting paused running broken_checks drift"
+    " drift_looked_at drift_problem refreshed_outside_at"
 )
 
 
@@ -280,9 +280,11 @@ def test_one_view_as_json(shop: Shop) -> None:
         "as_of": run.as_of.isoformat(),
         "data_as_of": run.as_of.isoformat(),
         "staleness_seconds": 0,
+        "target_lag_seconds": None,
         "max_staleness_seconds": 7800,
         "last_run": {},
         "next_due_at": "",
+        "waiting": None,
         "paused": False,
         "running": False,
         "broken_checks": [],

@@ -24,6 +24,7 @@ SERVER = Server(
     replica=False,
     lineage_teller="daemon",
     lineage_hidden=(),
+    sees_everybody=True,
 )
 USAGE = Usage(
     connections=10,

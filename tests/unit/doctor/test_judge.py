@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from refresher.config.model import Kind, Timeouts
+from refresher.config.model import Kind, Throttle, Timeouts
 from refresher.doctor.model import Facts, Finding, Forbidden, Setting, Severity
 from refresher.names import RelationName
 from refresher.runs import Strategy
@@ -261,13 +261,13 @@ EACH: list[tuple[Facts, Severity, str, list[str]]] = [
         usage(connections=90),
         WARNING,
         "connections",
-        ["ALTER SYSTEM SET max_connections = 101"],
+        ["ALTER SYSTEM SET max_connections = 103"],
     ),
     (
         usage(role_limit=7),
         WARNING,
         "connections",
-        ["ALTER ROLE daemon CONNECTION LIMIT 8"],
+        ["ALTER ROLE daemon CONNECTION LIMIT 10"],
     ),
     (
         usage(database_limit=7),
@@ -301,15 +301,19 @@ def test_each_finding(found: Facts, severity: Severity, topic: str, sql: list[st
 
 def test_the_topics_are_the_documented_ones() -> None:
     (listed,) = re.findall(r"^The topics are (.+)\.$", SECTIONS["refresher doctor"], re.MULTILINE)
-    assert set(codes(listed)) == {topic for _, _, topic, _ in EACH}
+    assert set(codes(listed)) == {
+        # This one is about what the configuration asks for.
+        "throttle",
+        *(topic for _, _, topic, _ in EACH),
+    }
 
 
 @pytest.mark.parametrize(
     "found",
     [
         facts(clock_offset=-1.9),
-        usage(connections=89),
-        usage(role_limit=8),
+        usage(connections=87),
+        usage(role_limit=10),
         usage(temporary_bytes=9 * 2**30),
         standing(index_bytes=64 * 2**20),
         facts(setting("transaction_timeout", "15min", 900_000)),
@@ -409,6 +413,17 @@ def test_memory_that_refreshes_are_given_already_is_named() -> None:
     finding = one(usage(temporary_bytes=10 * 2**30), database=given)
     assert "for refreshes 64MB" in finding.why
     assert findings(standing(index_bytes=65 * 2**20), database=given) == ()
+
+
+def test_what_a_throttle_limits_should_be_seen() -> None:
+    blind = facts(server=replace(SERVER, sees_everybody=False))
+    assert findings(blind) == ()
+    limited = replace(CRM, throttle=Throttle(active_connections=50))
+    finding = one(blind, database=limited)
+    assert (finding.severity, finding.topic) == (WARNING, "throttle")
+    assert "active_connections" in finding.message
+    assert finding.sql == ("GRANT pg_read_all_stats TO daemon",)
+    assert findings(facts(), database=limited) == ()
 
 
 def test_many_names_are_not_all_told() -> None:
