@@ -124,7 +124,9 @@ def _measure(stage: Stage[Apart], cuts: Sequence[_Cut]) -> None:
 
 def _follow(connection: Connection, cut: _Cut) -> None:
     row = connection.execute(
-        "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %(backend)s) AS freed,"
+        "SELECT NOT EXISTS ("
+        "SELECT FROM pg_stat_activity WHERE pid = %(backend)s AND backend_xid IS NOT NULL"
+        ") AS freed,"
         " EXISTS (SELECT FROM refresher.fence WHERE view = %(view)s AND run > %(run)s) AS taken",
         {"backend": cut.work.backend, "view": cut.work.view, "run": cut.work.run},
     ).fetchone()
