@@ -38,6 +38,7 @@ class Writer:
     def __init__(
         self, conninfo: str, table: str, write: Write, *, pause: Callable[[], float]
     ) -> None:
+        self.table = table
         self.commits: list[Commit] = []
         self.failure: BaseException | None = None
         self._conninfo = conninfo
