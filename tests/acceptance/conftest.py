@@ -17,6 +17,21 @@ from tests.roads import Road, chosen_road, make_least
 from tests.servers import fast_directory
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another road than the usual one, leave out what does not go it: it would be the same."""
+    if chosen_road() is Road.DIRECT:
+        return
+    here = Path(__file__).parent
+    elsewhere = [
+        item
+        for item in items
+        if item.path.is_relative_to(here) and "conninfo" not in getattr(item, "fixturenames", ())
+    ]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
+
 @pytest.fixture(scope="session")
 def pooler(server: str) -> Iterator[PgBouncer]:
     """A pooler before the run's server."""
