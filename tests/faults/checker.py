@@ -264,6 +264,10 @@ def check_orphans(seen: Observations) -> Iterator[Violation]:
 def check_exits(seen: Observations) -> Iterator[Violation]:
     """A daemon that is asked to end does so within its drain time, and says that all is well."""
     for end in seen.exits:
+        if end.last_words is not None:
+            detail = f"daemon {end.pid} ended by itself with {end.code}:\n{end.last_words}"
+            yield Violation("exit", "all", detail, end.at)
+            continue
         if end.code != 0 or end.seconds > end.allowed:
             code = "had to be killed" if end.code is None else f"ended with {end.code}"
             detail = f"daemon {end.pid} {code} after {end.seconds:.2f} s of {end.allowed:.2f}"

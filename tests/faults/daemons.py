@@ -84,10 +84,14 @@ class Daemon:
         """Where its web server is, as a URL; waits until it is."""
         return str(self.wait_for_log("daemon.started")["listen"])
 
+    def last_words(self) -> str:
+        """The end of what it said."""
+        return "\n".join(self.log().splitlines()[-_TAIL_LINES:])
+
     def require_running(self) -> None:
         """Fail if it ended by itself."""
-        tail = "\n".join(self.log().splitlines()[-_TAIL_LINES:])
-        assert self.process.poll() is None, f"daemon {self.pid} ended by itself:\n{tail}"
+        ended = self.process.poll() is not None
+        assert not ended, f"daemon {self.pid} ended by itself:\n{self.last_words()}"
 
 
 class Daemons:
@@ -224,9 +228,9 @@ class Daemons:
 
     def _end(self, daemons: Sequence[Daemon], *, drain: float = DRAIN_SECONDS) -> None:
         asked_at, began = datetime.now(UTC), time.monotonic()
+        gone = {daemon for daemon in daemons if daemon.process.poll() is not None}
         for daemon in daemons:
-            daemon.require_running()
-            daemon.signal(signal.SIGTERM)
+            daemon.signal(signal.SIGTERM)  # nothing where it is gone
         for daemon in daemons:
             code: int | None = None
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -234,7 +238,14 @@ class Daemons:
                 code = daemon.process.wait(max(left, 0.1))
             took = time.monotonic() - began
             self._record.exits.append(
-                Exit(daemon.pid, asked_at, code, took, drain + _LEAVE_SECONDS)
+                Exit(
+                    pid=daemon.pid,
+                    at=asked_at,
+                    code=code,
+                    seconds=took,
+                    allowed=drain + _LEAVE_SECONDS,
+                    last_words=daemon.last_words() if daemon in gone else None,
+                )
             )
             daemon.process.kill()
             daemon.process.wait()

@@ -113,6 +113,8 @@ class Exit:
     seconds: float
     allowed: float
     """How long it may take: its drain time, and a little."""
+    last_words: str | None = None
+    """The end of its log, if it had ended by itself when it was asked to."""
 
 
 @dataclass(frozen=True, slots=True)

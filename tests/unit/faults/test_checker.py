@@ -383,6 +383,12 @@ def test_an_end_that_is_late_or_not_well_is_found(code: int | None, seconds: flo
     assert rules(replace(GOOD, exits=(ended,))) == {"exit"}
 
 
+def test_a_daemon_that_ends_unasked_is_found() -> None:
+    gone = Exit(ALIVE, NOON, 0, 0.0, 8.0, last_words="out of memory")
+    (violation,) = violations(replace(GOOD, exits=(gone,)))
+    assert violation.detail == f"daemon {ALIVE} ended by itself with 0:\nout of memory"
+
+
 @pytest.mark.parametrize("seconds", [None, 5.1])
 def test_what_takes_too_long_or_never_comes_is_found(seconds: float | None) -> None:
     slow = Measurement("kill", "resumed", NOON, seconds, 5.0)
