@@ -61,7 +61,7 @@ class Supervisor:
             if received in _STOPPING:
                 return received
             # Asked in any case: what is read now is not read, nor rejected, once more afterwards.
-            changed = self._files.changed()
+            changed = self._files.changed(thoroughly=asked)
             if asked or changed:
                 self._reload()
             if self._daemon.well():

@@ -46,10 +46,12 @@ def again_at(
 
 @dataclass(slots=True)
 class Turns:
-    """Views that are looked at in turn, some at a time."""
+    """Views, or whatever has a name, that are looked at in turn, some at a time."""
 
     looks: int
     """In how many looks everyone's turn comes, at the latest."""
+    at_least: int = _AT_A_TURN
+    """How many are looked at together, at least."""
     _order: tuple[str, ...] = ()
     _turn: int = 0
 
@@ -60,7 +62,7 @@ class Turns:
 
     def next(self) -> tuple[str, ...]:
         """Those whose turn it is."""
-        number = min(len(self._order), max(_AT_A_TURN, -(-len(self._order) // self.looks)))
+        number = min(len(self._order), max(self.at_least, -(-len(self._order) // self.looks)))
         first, self._turn = self._turn, self._turn + number
         if self._turn >= len(self._order):
             self._turn -= len(self._order)

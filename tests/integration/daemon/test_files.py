@@ -49,3 +49,25 @@ def test_others_are_watched_from_then_on(config: Path, tmp_path: Path) -> None:
     assert not files.changed()
     included.write_text("second one")
     assert files.changed()
+
+
+def test_of_thousands_of_files_each_is_asked_about_in_turn(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:04}.sql" for number in range(1500)]
+    for path in paths:
+        path.write_text("SELECT 1")
+    files = WatchedFiles(paths)
+    for last in (paths[0], paths[777], paths[-1]):
+        last.write_text("SELECT 1 AS one")
+        looks = [files.changed() for _ in range(10)]
+        assert looks.count(True) == 1
+        last.write_text("SELECT 2")
+        assert files.changed(thoroughly=True)
+        assert not any(files.changed() for _ in range(10))
+
+
+def test_several_files_that_change_together_are_one_change(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:04}.sql" for number in range(1500)]
+    files = WatchedFiles(paths)
+    for path in paths:
+        path.write_text("SELECT 1")
+    assert [files.changed() for _ in range(10)] == [True, *[False] * 9]
