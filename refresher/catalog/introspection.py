@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from psycopg.rows import DictRow
+
 from refresher.catalog.model import Source, Target
 from refresher.config.model import Kind, View
 from refresher.graph import Graph
 from refresher.names import RelationName
+from refresher.postgres.messages import ask_together, together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 
@@ -16,26 +19,39 @@ RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m"}
 _QUERIES = load_queries("refresher.catalog", "introspection.sql")
 
 
+READ_TARGET = together(_QUERIES["target"], _QUERIES["sources"])
+"""What `target_of` makes a value of; it needs the parameters of `names_of`."""
+
+
 def read_target(connection: Connection, relation: RelationName) -> Target | None:
     """The relation to refresh with everything a refresh must know, or None if it is missing."""
-    names = {"schema": relation.schema, "name": relation.name}
-    row = connection.execute(_QUERIES["target"], names).fetchone()
-    if row is None:
+    return target_of(relation, *ask_together(connection, READ_TARGET, names_of(relation)))
+
+
+def names_of(relation: RelationName) -> dict[str, str]:
+    """A relation's names, as parameters."""
+    return {"schema": relation.schema, "name": relation.name}
+
+
+def target_of(
+    relation: RelationName, found: Sequence[DictRow], sources: Sequence[DictRow]
+) -> Target | None:
+    """The value of what `READ_TARGET` returned."""
+    if not found:
         return None
-    return Target(**row, relation=relation, sources=read_sources(connection, row["oid"]))
-
-
-def read_sources(connection: Connection, oid: int) -> tuple[Source, ...]:
-    """What a view reads, through plain views."""
-    rows = connection.execute(_QUERIES["sources"], {"oid": oid})
-    return tuple(
-        Source(
-            oid=row["oid"],
-            relation=RelationName(row["schema"], row["name"]),
-            lockable=row["lockable"],
-            storages=tuple(row["storages"]),
-        )
-        for row in rows
+    return Target(
+        **found[0],
+        relation=relation,
+        sources=tuple(
+            # What it reads, through plain views.
+            Source(
+                oid=row["oid"],
+                relation=RelationName(row["schema"], row["name"]),
+                lockable=row["lockable"],
+                storages=tuple(row["storages"]),
+            )
+            for row in sources
+        ),
     )
 
 

@@ -30,7 +30,12 @@ WITH RECURSIVE reads (oid) AS (
         ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
         AND d.refobjid <> r.ev_class
-    WHERE r.ev_class = %(oid)s AND r.ev_type = '1'
+    WHERE r.ev_type = '1' AND r.ev_class = (
+        SELECT v.oid
+        FROM pg_catalog.pg_class AS v
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = v.relnamespace
+        WHERE n.nspname = %(schema)s AND v.relname = %(name)s
+    )
     UNION
     SELECT d.refobjid
     FROM reads

@@ -28,12 +28,13 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from refresher.catalog.introspection import read_target
+from refresher.catalog.introspection import READ_TARGET, names_of, target_of
 from refresher.catalog.model import Target
 from refresher.checks.contents import as_recorded
 from refresher.errors import FailureReason, RefresherError, RefreshError, UnreachableError
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
+from refresher.postgres.messages import ask_together, together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import (
     Connection,
@@ -53,6 +54,7 @@ from refresher.refresh.transaction import (
 from refresher.runs import Outcome, Run
 
 _QUERIES = load_queries("refresher.refresh", "attempt.sql")
+_OPEN = together(READ_TARGET, _QUERIES["open_run"])
 
 T = TypeVar("T")
 
@@ -89,8 +91,7 @@ class Attempt:
         """
         connection = self.session.connection()
         try:
-            target = read_target(connection, self.task.view.relation)
-            opened = self._open(connection, target)
+            target, opened = self._open(connection)
         except psycopg.Error as error:
             self._leave(error)
             raise
@@ -99,13 +100,15 @@ class Attempt:
         self.run_id = opened["id"]
         return self._refresh(self._opened_run(opened), target, opened)
 
-    def _open(self, connection: Connection, target: Target | None) -> dict[str, Any]:
+    def _open(self, connection: Connection) -> tuple[Target | None, dict[str, Any]]:
+        """Step 1, in one message; it has its snapshots to itself."""
         task = self.task
-        row = connection.execute(
-            _QUERIES["open_run"],
+        *found, (opened,) = ask_together(
+            connection,
+            _OPEN,
             {
                 "view": task.view.name,
-                "relation": target and target.oid,
+                **names_of(task.view.relation),
                 "upstreams": list(task.upstreams),
                 "trigger": task.trigger,
                 "due_at": task.due_at,
@@ -114,9 +117,8 @@ class Attempt:
                 "worker": self.session.worker,
                 "max_parallel": task.max_parallel,
             },
-        ).fetchone()
-        assert row is not None  # noqa: S101 - the query always returns one row
-        return row
+        )
+        return target_of(task.view.relation, *found), opened
 
     def _opened_run(self, opened: dict[str, Any]) -> Run:
         return Run(

@@ -3,7 +3,13 @@
 WITH standing AS (
     SELECT s.*
     FROM refresher.contents AS s
-    WHERE s.view = %(view)s AND s.relation = %(relation)s
+    JOIN pg_catalog.pg_class AS c ON c.oid = s.relation
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE s.view = %(view)s AND n.nspname = %(schema)s AND c.relname = %(name)s
+), held AS MATERIALIZED (
+    SELECT l.transactionid
+    FROM pg_catalog.pg_locks AS l
+    WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
 ), probe AS (
     SELECT
         clock_timestamp() AS now,
@@ -11,7 +17,7 @@ WITH standing AS (
             WHEN %(due_at)s > clock_timestamp() THEN 'early'
             WHEN %(trigger)s = 'upstream' AND NOT EXISTS (
                 SELECT FROM refresher.contents AS u
-                WHERE u.view = ANY (%(upstreams)s)
+                WHERE u.view = ANY (%(upstreams)s::text[])
                     AND u.as_of > coalesce(
                         ((SELECT upstreams_seen FROM standing) ->> u.view)::timestamptz, '-infinity'
                     )
@@ -20,18 +26,12 @@ WITH standing AS (
                 AND (SELECT as_of FROM standing) >= %(due_at)s THEN 'discharged'
             WHEN EXISTS (
                 SELECT FROM refresher.fence AS f
-                JOIN pg_catalog.pg_locks AS l
-                    ON l.locktype = 'transactionid' AND l.transactionid = f.xmax
-                    AND l.mode = 'ExclusiveLock' AND l.granted
-                WHERE f.view = %(view)s
+                WHERE f.view = %(view)s AND f.xmax IN (SELECT held.transactionid FROM held)
             ) THEN 'fence'
             WHEN NOT EXISTS (
                 SELECT FROM refresher.slot AS s
-                WHERE s.number <= %(max_parallel)s AND NOT EXISTS (
-                    SELECT FROM pg_catalog.pg_locks AS l
-                    WHERE l.locktype = 'transactionid' AND l.transactionid = s.xmax
-                        AND l.mode = 'ExclusiveLock' AND l.granted
-                )
+                WHERE s.number <= %(max_parallel)s
+                    AND s.xmax NOT IN (SELECT held.transactionid FROM held)
             ) THEN 'slot'
         END AS obstacle
 ), opened AS (
@@ -76,24 +76,6 @@ WITH taken AS (
     SET run = %(run)s, worker = %(worker)s, taken_at = clock_timestamp()
     WHERE view = %(view)s
     RETURNING view
-), upstream AS (
-    SELECT wanted.name, s.as_of, s.data_as_of, coalesce(s.oldest, ARRAY[wanted.name]) AS oldest
-    FROM unnest(%(upstreams)s::text[]) AS wanted (name)
-    LEFT JOIN (
-        refresher.view AS v
-        JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema_name
-        JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = v.relation_name
-        JOIN refresher.contents AS s ON s.view = v.name AND s.relation = c.oid
-    ) ON v.name = wanted.name
-), oldest AS (
-    -- One whose contents are of an unknown age is older than any.
-    SELECT u.data_as_of, u.oldest
-    FROM upstream AS u
-    WHERE u.data_as_of < transaction_timestamp() OR u.data_as_of IS NULL
-    ORDER BY u.data_as_of NULLS FIRST, u.name COLLATE "C"
-    LIMIT 1
-), unmanaged AS (
-    SELECT FROM refresher.view AS v WHERE v.name = %(view)s AND cardinality(v.unmanaged) > 0
 )
 SELECT
     transaction_timestamp() AS as_of,
@@ -103,22 +85,9 @@ SELECT
     own.as_of AS previous_as_of,
     own.rows AS previous_rows,
     coalesce(own.upstreams_seen, '{}') AS previous_upstreams_seen,
-    (SELECT coalesce(jsonb_object_agg(u.name, u.as_of), '{}') FROM upstream AS u) AS upstreams_seen,
-    CASE
-        WHEN EXISTS (SELECT FROM unmanaged) THEN NULL
-        WHEN EXISTS (SELECT FROM oldest) THEN (SELECT o.data_as_of FROM oldest AS o)
-        ELSE transaction_timestamp()
-    END AS data_as_of,
-    CASE
-        WHEN EXISTS (SELECT FROM oldest) AND NOT EXISTS (SELECT FROM unmanaged)
-        -- However often views come to read each other the other way round, no path is without end.
-        THEN (SELECT %(view)s || o.oldest[greatest(cardinality(o.oldest) - 62, 1):] FROM oldest AS o)
-        ELSE ARRAY[%(view)s]
-    END AS oldest,
     EXISTS (
-        SELECT FROM upstream AS u
-        WHERE u.as_of > coalesce((own.upstreams_seen ->> u.name)::timestamptz, '-infinity')
-    ) AS upstream_newer,
+        SELECT FROM refresher.view AS v WHERE v.name = taken.view AND cardinality(v.unmanaged) > 0
+    ) AS unmanaged,
     pg_stat_get_xact_tuples_inserted(%(relation)s) AS inserted,
     pg_stat_get_xact_tuples_updated(%(relation)s) AS updated,
     pg_stat_get_xact_tuples_deleted(%(relation)s) AS deleted,
@@ -132,6 +101,21 @@ LEFT JOIN (
 ) ON n.nspname = %(schema)s AND now.relname = %(name)s AND now.oid = %(relation)s
 -- Whether it is populated may have changed since it was looked at.
 LEFT JOIN refresher.contents AS own ON own.view = taken.view AND own.relation = now.oid
+
+-- name: read_upstreams
+-- description: Step 5: the contents that this snapshot reads of its upstreams, and how old they are.
+SELECT
+    wanted.name,
+    s.as_of,
+    s.data_as_of,
+    coalesce(s.oldest, ARRAY[wanted.name]) AS oldest
+FROM unnest(%(upstreams)s::text[]) AS wanted (name)
+LEFT JOIN (
+    refresher.view AS v
+    JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema_name
+    JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = v.relation_name
+    JOIN refresher.contents AS s ON s.view = v.name AND s.relation = c.oid
+) ON v.name = wanted.name
 
 -- name: finish_run
 -- description: Step 7: the new state, the run's record, the counters and the notice, as one.

@@ -4,11 +4,10 @@ from psycopg import sql
 
 from refresher.names import RelationName
 from refresher.postgres import identifiers
-from refresher.postgres.sessions import Connection
 
 _REFRESH = sql.SQL("REFRESH MATERIALIZED VIEW CONCURRENTLY {relation}")
 
 
-def refresh(connection: Connection, relation: RelationName) -> None:
+def statement(relation: RelationName) -> sql.Composed:
     """Compute the contents anew and write the rows that differ."""
-    connection.execute(_REFRESH.format(relation=identifiers.relation(relation)))
+    return _REFRESH.format(relation=identifiers.relation(relation))

@@ -17,9 +17,12 @@ _REFRESH = sql.SQL("{set_lock_timeout}; REFRESH MATERIALIZED VIEW {relation}")
 
 def refresh(connection: Connection, relation: RelationName) -> None:
     """Compute the contents anew and replace the old ones."""
-    connection.execute(
-        _REFRESH.format(
-            set_lock_timeout=set_local("lock_timeout", milliseconds(_LOCK_TIMEOUT)),
-            relation=identifiers.relation(relation),
-        )
+    connection.execute(statement(relation))
+
+
+def statement(relation: RelationName) -> sql.Composed:
+    """What does it."""
+    return _REFRESH.format(
+        set_lock_timeout=set_local("lock_timeout", milliseconds(_LOCK_TIMEOUT)),
+        relation=identifiers.relation(relation),
     )

@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, assert_never
 
 import psycopg
@@ -16,7 +18,9 @@ from refresher.checks.contents import check_contents
 from refresher.config.model import Timeouts
 from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener, RunStarted
+from refresher.freshness import Age, refreshed
 from refresher.postgres import identifiers
+from refresher.postgres.messages import ask_together, together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, major
 from refresher.refresh import concurrent, full
@@ -27,8 +31,18 @@ from refresher.runs import Run, Strategy, Trigger
 
 _QUERIES = load_queries("refresher.refresh", "attempt.sql")
 
+_LOCK_TIMEOUT = "ProcessInterrupts"
+"""Where PostgreSQL raises 55P03 (src/backend/tcop/postgres.c) when lock_timeout is over.
+
+NOWAIT has the same SQLSTATE, and their messages are in the server's language."""
+
+_TAKE_FENCE = together(_QUERIES["take_slot"], _QUERIES["lock_fence"], _QUERIES["take_fence"])
+_TAKE_FENCE_BELOW = together(_TAKE_FENCE, _QUERIES["read_upstreams"])
+"""The same for a view that has upstreams."""
 _BEGIN = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {settings}{locks}")
 _LOCK = sql.SQL("; LOCK TABLE {sources} IN ACCESS SHARE MODE")
+
+_THEN = sql.SQL("{refresh}; {measure}")
 
 _CHURN = ("inserted", "updated", "deleted")
 _MEASURED = ("rows", "bytes", "storage", "rows_written", *_CHURN)
@@ -82,11 +96,10 @@ class Transaction:
         begun = replace(self.run, strategy=self.choice.strategy, reason=self.choice.reason)
         self.emit(RunStarted(database=self.session.endpoint.alias, run=begun))
         self._stop_if_cancelled()
-        self._run_strategy(connection)
+        after = self._run_strategy(connection, before)
         if storage_files(connection, self.target.unlockable_storages) != files:
             message = "a source that can't be locked was rewritten while it was read"
             raise RefreshError(message, reason=FailureReason.SERIALIZATION)
-        after = self._measure(connection, before)
         self._check(connection, before, after)
         self._stop_if_cancelled()
         finished = self._finish(connection, before, after)
@@ -113,29 +126,30 @@ class Transaction:
     def _take_fence(self, connection: Connection) -> dict[str, Any]:
         """Steps 3 to 5. The first SELECT takes the snapshot that everything after it sees."""
         task = self.task
-        slot = connection.execute(_QUERIES["take_slot"], {"max_parallel": task.max_parallel})
-        if slot.fetchone() is None:
-            raise NotBegunError(Obstacle.SLOT)
+        statements = _TAKE_FENCE_BELOW if task.upstreams else _TAKE_FENCE
+        parameters = {
+            "max_parallel": task.max_parallel,
+            "view": task.view.name,
+            "run": self.run.id,
+            "worker": self.session.worker,
+            "upstreams": list(task.upstreams),
+            "relation": self.target.oid,
+            "schema": self.target.relation.schema,
+            "name": self.target.relation.name,
+        }
         try:
-            connection.execute(_QUERIES["lock_fence"], {"view": task.view.name})
+            slot, _, taken, *upstreams = ask_together(connection, statements, parameters)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.SerializationFailure) as error:
+            if error.diag.source_function == _LOCK_TIMEOUT:
+                raise
             # Somebody holds it, or held it until after our snapshot: nothing has failed.
             raise NotBegunError(Obstacle.FENCE) from error
-        facts = connection.execute(
-            _QUERIES["take_fence"],
-            {
-                "view": task.view.name,
-                "run": self.run.id,
-                "worker": self.session.worker,
-                "upstreams": list(task.upstreams),
-                "relation": self.target.oid,
-                "schema": self.target.relation.schema,
-                "name": self.target.relation.name,
-            },
-        ).fetchone()
-        if facts is None:
+        if not slot:
+            raise NotBegunError(Obstacle.SLOT)
+        if not taken:
             message = f"the fence of {task.view.name!r} is missing; run `refresher apply`"
             raise RefreshError(message, reason=FailureReason.OTHER)
+        facts = _with_ages(task, taken[0], [row for rows in upstreams for row in rows])
         if not facts["stands"]:
             # It was exchanged for another one since it was looked at: look again.
             raise NotBegunError(Obstacle.FENCE)
@@ -143,21 +157,22 @@ class Transaction:
             raise NotBegunError(Obstacle.DISCHARGED)
         return facts
 
-    def _run_strategy(self, connection: Connection) -> None:
+    def _run_strategy(self, connection: Connection, before: dict[str, Any]) -> dict[str, Any]:
+        """Step 6, and what came of it."""
         match self.choice.strategy:
             case Strategy.FULL:
-                full.refresh(connection, self.target.relation)
+                refresh = full.statement(self.target.relation)
             case Strategy.CONCURRENT:
-                concurrent.refresh(connection, self.target.relation)
+                refresh = concurrent.statement(self.target.relation)
             case other:
                 assert_never(other)
-
-    def _measure(self, connection: Connection, before: dict[str, Any]) -> dict[str, Any]:
         # No parameters: a % in the relation's name would be taken for one.
-        query = _QUERIES["measure"].format(
+        measure = _QUERIES["measure"].format(
             relation=identifiers.relation(self.target.relation), oid=sql.Literal(self.target.oid)
         )
-        after = connection.execute(query).fetchone()
+        cursor = connection.execute(_THEN.format(refresh=refresh, measure=measure))
+        cursor.set_result(-1)
+        after = cursor.fetchone()
         assert after is not None  # noqa: S101 - the query always returns one row
         after.update({name: after[name] - before[name] for name in _CHURN})
         after["rows_written"] = before["rows_written"] + sum(after[name] for name in _CHURN)
@@ -167,6 +182,8 @@ class Transaction:
         return after
 
     def _check(self, connection: Connection, before: dict[str, Any], after: dict[str, Any]) -> None:
+        if not self.task.view.checks.names:
+            return
         check_contents(
             connection,
             self.task.view,
@@ -179,8 +196,9 @@ class Transaction:
         """Step 7, all but the COMMIT."""
         # CONCURRENTLY writes a changed row as a delete and an insert: it is one row that changed.
         churn = after["updated"] + max(after["inserted"], after["deleted"] or 0)
-        row = connection.execute(
-            _QUERIES["finish_run"],
+        finished, _ = ask_together(
+            connection,
+            _finish(major(connection)),
             {
                 **{name: before[name] for name in ("as_of", "data_as_of", "oldest", "watermark")},
                 **{name: after[name] for name in _MEASURED},
@@ -194,13 +212,12 @@ class Transaction:
                 "changed": churn > 0,
                 "misfires": self.task.misfires(before["previous_as_of"], before["as_of"]),
             },
-        ).fetchone()
-        if row is None:
+        )
+        if not finished:
             message = "the record of this run vanished while it ran"
             raise RefreshError(message, reason=FailureReason.LOST)
-        del row["notified"]
-        connection.execute(_QUERIES.on("count_at_once", major(connection)))
-        return Run.from_row(row)
+        del finished[0]["notified"]
+        return Run.from_row(finished[0])
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled.is_set():
@@ -213,6 +230,34 @@ def begin_statement(session: Session, timeouts: Timeouts, target: Target) -> sql
     locks = _LOCK.format(sources=sql.SQL(", ").join(map(identifiers.relation, lockable)))
     settings = session.local_settings(timeouts)
     return _BEGIN.format(settings=settings, locks=locks if lockable else sql.SQL(""))
+
+
+@cache
+def _finish(of_major: int) -> sql.SQL:
+    return together(_QUERIES["finish_run"], _QUERIES.on("count_at_once", of_major))
+
+
+def _with_ages(
+    task: Task, facts: dict[str, Any], upstreams: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """What was read under the fence, with what it says of the new contents' age."""
+    ages = {row["name"]: Age(row["data_as_of"], tuple(row["oldest"])) for row in upstreams}
+    age = refreshed(task.view.name, facts["as_of"], ages, unmanaged=facts["unmanaged"])
+    seen = facts["previous_upstreams_seen"]
+    return {
+        **facts,
+        "data_as_of": age.data_as_of,
+        "oldest": list(age.oldest),
+        "upstreams_seen": {
+            row["name"]: row["as_of"] and row["as_of"].isoformat() for row in upstreams
+        },
+        "upstream_newer": any(_is_newer(row["as_of"], seen.get(row["name"])) for row in upstreams),
+    }
+
+
+def _is_newer(as_of: datetime | None, seen: str | None) -> bool:
+    """Whether an upstream has other contents than those that were read of it before."""
+    return as_of is not None and (seen is None or as_of > datetime.fromisoformat(seen))
 
 
 def _discharged(task: Task, facts: dict[str, Any]) -> bool:
