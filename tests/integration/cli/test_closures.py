@@ -120,6 +120,24 @@ def test_a_refresh_that_began_before_it_was_asked_for_is_not_enough(
     assert datetime.fromisoformat(top["as_of"]) > asked
 
 
+def test_a_daemon_refreshes_what_was_asked_for_top_down(
+    commands: Commands, connection: Connection
+) -> None:
+    by_hand = {name: {**VIEWS[name], "schedule": "manual"} for name in ("top", "left_m")}
+    commands.configure({**by_hand, "left_v": VIEWS["left_v"]})
+    commands.apply()
+    with commands.daemon() as daemon:
+        done = commands.run("run-now", "left_m", "--upstream", "--no-wait")
+        assert done.code == 0
+        daemon.wait_for_log("run.succeeded", view="left_m")
+    rows = connection.execute(
+        "SELECT s.view, s.data_as_of, q.requested_at FROM refresher.state AS s"
+        " JOIN refresher.request AS q USING (view) ORDER BY s.as_of"
+    ).fetchall()
+    assert [row["view"] for row in rows] == ["top", "left_m"]
+    assert all(row["data_as_of"] >= rows[0]["requested_at"] for row in rows)
+
+
 def test_a_daemon_is_asked_top_down(applied: Commands, connection: Connection) -> None:
     beat(connection, worker="other/1/1", kind="daemon", views=list(VIEWS))
 
