@@ -37,6 +37,9 @@ _LOOK_EVERY = timedelta(minutes=5)
 _LOOK_SHARE = 0.01
 """Of the time, at most, is spent on looks where there are very many views: PostgreSQL normalises
 every definition for one, which costs some milliseconds and some dead rows in the catalog each."""
+_REST = 4.0
+"""How many times as long as the work for some views the rest is before the next, where there are
+many: refreshes and readers want the machine, too."""
 _TICK_SECONDS = 5.0
 """How often it is asked whether a look is due, and whether somebody else refreshed a view."""
 _LOOKS = 24
@@ -45,6 +48,10 @@ too many to be all asked about each time. PostgreSQL itself counts a minute late
 _AGAIN_SECONDS = 30.0
 """How long a look that met somebody's lock is put off."""
 _STOP_SECONDS = 3.0
+
+
+class _Overtaken(Exception):  # noqa: N818 - it is no error
+    """What is being compared is not what is to be compared any more."""
 
 
 class Watch:
@@ -62,6 +69,7 @@ class Watch:
         self._every = _LOOK_EVERY
         self._turns = Turns(_LOOKS)
         self._taking_turns: Mapping[str, View] = {}
+        self._seen_at = 0.0
         self._bell = threading.Event()
         self._outdated = threading.Event()
         self._stopping = threading.Event()
@@ -122,17 +130,12 @@ class Watch:
             connection.close()
 
     def _watch(self, connection: Connection, views: Mapping[str, View]) -> None:
-        if views is not self._taking_turns:
-            self._turns.follow(views)
-            self._taking_turns = views
-        some = {name: views[name] for name in self._turns.next()}
-        refreshed = {name: view for name, view in some.items() if view.refreshed}
-        for name in see_refreshed_outside(connection, refreshed):
-            self._emit(RefreshedOutside(database=self._alias, view=name))
+        some = self._next_in_turn(views)
+        self._see_outside(connection, some)
         if time.monotonic() < self._not_before:
             return
         if look_overdue(connection, every=self._every):
-            some = dict(views)
+            some = views
         if self._wanted.is_set() or look_due(connection, some, every=self._every):
             self._wanted.clear()
             try:
@@ -141,10 +144,34 @@ class Watch:
                 self._wanted.set()
                 raise
 
+    def _next_in_turn(self, views: Mapping[str, View]) -> Mapping[str, View]:
+        if views is not self._taking_turns:
+            self._turns.follow(views)
+            self._taking_turns = views
+        return {name: views[name] for name in self._turns.next()}
+
+    def _see_outside(self, connection: Connection, views: Mapping[str, View]) -> None:
+        self._seen_at = time.monotonic()
+        refreshed = {name: view for name, view in views.items() if view.refreshed}
+        for name in see_refreshed_outside(connection, refreshed):
+            self._emit(RefreshedOutside(database=self._alias, view=name))
+
     def _look(self, connection: Connection, views: Mapping[str, View]) -> None:
-        began = time.monotonic()
+        began, rested = time.monotonic(), 0.0
+
+        def rest(worked: float) -> None:
+            nonlocal rested
+            since = time.monotonic()
+            if self._stopping.wait(worked * _REST) or self._wanted.is_set():
+                raise _Overtaken
+            if time.monotonic() >= self._seen_at + _TICK_SECONDS:
+                self._see_outside(connection, self._next_in_turn(views))
+            rested += time.monotonic() - since
+
         try:
-            found = look_for_drift(connection, views)
+            found = look_for_drift(connection, views, rest=rest)
+        except _Overtaken:
+            return
         except psycopg.errors.LockNotAvailable:
             self._wanted.set()
             self._not_before = time.monotonic() + _AGAIN_SECONDS
@@ -154,7 +181,7 @@ class Watch:
                 raise
             self._tell_problem(connection, views, error)
             return
-        took = timedelta(seconds=time.monotonic() - began)
+        took = timedelta(seconds=time.monotonic() - began - rested)
         self._every = max(_LOOK_EVERY, took / _LOOK_SHARE)
         appeared, gone = record_drift(connection, views, _folded(found))
         for drift in appeared:

@@ -1,7 +1,12 @@
 """Looking for drift: every definition compared with what stands, whatever some of them are like."""
 
-from collections.abc import Mapping
+import contextlib
+import time
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TypeAlias
+
+import psycopg
 
 from refresher.catalog.introspection import read_graph
 from refresher.config.model import View
@@ -17,12 +22,24 @@ as long as it takes, which is some milliseconds a view."""
 _STATEMENT_TIMEOUT = timedelta(seconds=30)
 _LOCK_TIMEOUT = timedelta(milliseconds=100)
 """Whoever holds a lock we meet is at work, and others wait for those we hold: we give way."""
+_TRIES = 3
+"""How often some views are asked about of which one is locked: of very many, one often is."""
+
+Rest: TypeAlias = Callable[[float], None]
+"""Told how many seconds of work lie behind it, and may wait, or raise to end the look."""
 
 
-def look_for_drift(connection: Connection, views: Mapping[str, View]) -> list[Drift]:
+def look_for_drift(
+    connection: Connection, views: Mapping[str, View], *, rest: Rest = lambda _: None
+) -> list[Drift]:
     """Every way in which these views, all of one database, differ from their definitions.
 
     A definition that PostgreSQL refuses differs, too: it is not what stands.
+
+    Args:
+        connection: to their database; free, and without locks, while `rest` is called.
+        views: all that refresher has there.
+        rest: called between some views and the next, where there are many.
 
     Raises:
         CatalogError: schemas, roles or privileges are missing that the definitions need.
@@ -31,11 +48,7 @@ def look_for_drift(connection: Connection, views: Mapping[str, View]) -> list[Dr
         psycopg.Error: the database went away, or does not let us read what they read.
     """
     try:
-        return [
-            drift
-            for names in _slices(read_graph(connection, views))
-            for drift in _compare(connection, {name: views[name] for name in names})
-        ]
+        return _compare_some_at_a_time(connection, views, rest)
     except ConfigError:
         pass  # a definition may read a view of another slice that does not stand yet
     try:
@@ -44,6 +57,26 @@ def look_for_drift(connection: Connection, views: Mapping[str, View]) -> list[Dr
         # One refused definition keeps all from being compared: each is asked by itself, with what
         # stands for what it reads.
         return [drift for view in views.values() for drift in _compare_one(connection, view)]
+
+
+def _compare_some_at_a_time(
+    connection: Connection, views: Mapping[str, View], rest: Rest
+) -> list[Drift]:
+    began = time.monotonic()
+    found: list[Drift] = []
+    for place, names in enumerate(_slices(read_graph(connection, views))):
+        if place:
+            rest(time.monotonic() - began)
+            began = time.monotonic()
+        found += _compare_patiently(connection, {name: views[name] for name in names})
+    return found
+
+
+def _compare_patiently(connection: Connection, views: Mapping[str, View]) -> list[Drift]:
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(psycopg.errors.LockNotAvailable):
+            return _compare(connection, views)
+    return _compare(connection, views)
 
 
 def _slices(graph: Graph) -> list[list[str]]:

@@ -79,6 +79,33 @@ def test_what_is_new_is_missing_even_where_it_reads_what_is_new(workbench: Workb
     assert look(workbench) == {name: [Aspect.MISSING] for name in names}
 
 
+def test_where_there_are_many_there_are_rests_without_locks(workbench: Workbench) -> None:
+    for number in range(60):
+        workbench.define(f"v{number:02}", "SELECT 1 AS id", PLAIN)
+    connection = workbench.session.connection()
+    rests = []
+
+    def rest(worked: float) -> None:
+        assert connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+        rests.append(worked)
+
+    assert len(look_for_drift(connection, workbench.views, rest=rest)) == 60
+    assert len(rests) == 2
+    assert min(rests) > 0
+
+
+def test_whoever_rests_may_end_the_look(workbench: Workbench) -> None:
+    for number in range(60):
+        workbench.define(f"v{number:02}", "SELECT 1 AS id", PLAIN)
+
+    def rest(_: float) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        look_for_drift(workbench.session.connection(), workbench.views, rest=rest)
+    assert len(look(workbench)) == 60
+
+
 def test_whoever_holds_a_lock_is_given_way_to(workbench: Workbench) -> None:
     define_chain(workbench)
     workbench.apply_well()
