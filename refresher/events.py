@@ -185,6 +185,24 @@ class ConfigRejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigOutdated:
+    """Another daemon has a newer configuration, and is left the views in it: `config.outdated`."""
+
+    database: str
+    views: int
+    """How many are left to it."""
+    newer: str
+    """The daemon that has it, by its name as a worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigCurrent:
+    """No other daemon has a newer configuration of these views any more: `config.current`."""
+
+    database: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonStarted:
     """The daemon is up: `daemon.started`."""
 
@@ -227,6 +245,8 @@ Event: TypeAlias = (
     | CheckMended
     | ConfigReloaded
     | ConfigRejected
+    | ConfigOutdated
+    | ConfigCurrent
     | DaemonStarted
     | DaemonStopping
     | DaemonStopped

@@ -32,7 +32,7 @@ from refresher.postgres.sessions import connect
 from refresher.runs import Strategy
 from refresher.store.control import request, served_views
 from refresher.store.migrate import require_current
-from refresher.store.registry import register
+from refresher.store.registry import left_to_daemons, register
 from refresher.store.state import read_median_seconds
 
 
@@ -160,7 +160,8 @@ def _prepared(config: Config, alias: str, wanted: _Wanted) -> Iterator[ManualRef
         with connect(endpoint) as connection:
             require_current(connection)
             graph = read_graph(connection, managed)
-            register(connection, managed, graph, max_parallel=database.max_parallel)
+            left = left_to_daemons(connection, database, managed)
+            register(connection, managed, graph, max_parallel=database.max_parallel, left=left)
             views = wanted.reached(config, alias, graph)
             usual = {view.name: read_median_seconds(connection, view.name) for view in views}
         with present(endpoint, managed) as worker:

@@ -1,12 +1,16 @@
-"""What a daemon does beside refreshing: say it lives, bury the dead, know the graph."""
+"""What a daemon does beside refreshing: say it lives, bury the dead, know the graph.
+
+While it says that it lives it hears who else does, and by which configuration (`store.standing`).
+"""
 
 import time
-from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 
 from refresher.catalog.introspection import read_graph
+from refresher.config.digest import digest
 from refresher.config.model import Database, View
-from refresher.events import Listener, RunFinished
+from refresher.events import ConfigCurrent, ConfigOutdated, Listener, RunFinished
 from refresher.freshness import effective_max_staleness
 from refresher.graph import Graph
 from refresher.postgres.queries import load_queries
@@ -16,6 +20,7 @@ from refresher.schedule.urgency import limits
 from refresher.schedule.usual import read_aims
 from refresher.store import presence
 from refresher.store.registry import forget_abandoned, register
+from refresher.store.standing import Configured, newer_than
 from refresher.store.touched import read_outline
 
 _GRAPH_SECONDS = 30.0
@@ -40,12 +45,19 @@ class Chores:
         self.aims: Mapping[str, Aim] = {}
         self.limits: Mapping[str, timedelta | None] = {}
         """The staleness each view should stay below."""
+        self.left: frozenset[str] = frozenset()
+        """The views that are left to daemons with a newer configuration."""
         self._database = database
         self._worker = worker
         self._emit = emit
         self._in_flight = in_flight
         self._told: Mapping[str, View] | None = None
         """The views that this daemon is known to know."""
+        self._configuration = ""
+        self._configured_at: datetime | None = None
+        self._newer: frozenset[Configured] | None = None
+        """The daemons with a newer configuration; None if that is to be found out."""
+        self._retired = False
         self._read_of: Mapping[str, View] | None = None
         """The views that the graph was read of."""
         self._outline: tuple[int | None, ...] = ()
@@ -54,19 +66,39 @@ class Chores:
         self._graph_at = 0.0
         self._purge_at = 0.0
 
-    def begin(self, connection: Connection, views: Mapping[str, View]) -> None:
-        """Make this daemon and its views known, and know the graph."""
+    def greet(self, connection: Connection, views: Mapping[str, View]) -> None:
+        """Make this daemon known on a new connection, and hear who else lives."""
         self._told = self._read_of = None
+        self.beat(connection, views)
+
+    def begin(self, connection: Connection, views: Mapping[str, View]) -> None:
+        """Make its views known, and know the graph."""
         self.beat(connection, views)
         self._read_graph(connection, views)
         forget_abandoned(connection)
 
     def beat(self, connection: Connection, views: Mapping[str, View]) -> None:
-        """Say that this daemon lives."""
-        if self._told is views and presence.go_on(connection, worker=self._worker):
+        """Say that this daemon lives, and find out whose configuration is in force."""
+        living = presence.go_on(connection, worker=self._worker) if self._told is views else None
+        if living is None or not (self._retired or self._is_among(living)):
+            self._introduce(connection, views)
+            living = presence.configured(connection)
+        if self._retired:
             return
-        presence.beat(connection, worker=self._worker, kind="daemon", views=views)
-        self._told = views
+        newer = newer_than(self._configuration, living)
+        if newer != self._newer:
+            has_newer = presence.views_of(connection, {daemon.worker for daemon in newer})
+            self._newer = newer
+            self._leave_to_others(has_newer & views.keys(), newer)
+
+    def retire(self, connection: Connection, views: Mapping[str, View]) -> None:
+        """Leave it to others, even with older configurations, to start refreshes of these views.
+
+        This daemon starts nothing any more; it lives as long as it is at work.
+        """
+        if not self._retired:
+            self._retired = True
+            self._introduce(connection, views)
 
     def refresh_graph(self) -> None:
         """Read the graph again the next time round: views have changed."""
@@ -99,11 +131,55 @@ class Chores:
         """Say that this daemon ends."""
         presence.leave(connection, worker=self._worker)
 
+    def _introduce(self, connection: Connection, views: Mapping[str, View]) -> None:
+        configuration = digest(self._database, views)
+        if configuration != self._configuration:
+            self._configuration, self._configured_at = configuration, None
+        self._configured_at = presence.beat(
+            connection,
+            worker=self._worker,
+            kind="daemon",
+            views=views,
+            configuration=None if self._retired else configuration,
+            configured_at=self._configured_at,
+        )
+        self._told, self._newer = views, None
+
+    def _is_among(self, living: Iterable[Configured]) -> bool:
+        """Whether it is said of this daemon by which configuration it works.
+
+        Another loop of this process may have overwritten it, that of a database whose settings
+        changed.
+        """
+        return any(
+            (daemon.worker, daemon.configuration) == (self._worker, self._configuration)
+            for daemon in living
+        )
+
+    def _leave_to_others(self, left: frozenset[str], newer: frozenset[Configured]) -> None:
+        if left == self.left:
+            return
+        self.left = left
+        self._read_of = None  # what is nobody else's any more is to be registered again
+        self.refresh_graph()
+        alias = self._database.alias
+        if not left:
+            self._emit(ConfigCurrent(database=alias))
+            return
+        newest = max(newer, key=lambda daemon: daemon.configured_at)
+        self._emit(ConfigOutdated(database=alias, views=len(left), newer=newest.worker))
+
     def _read_graph(self, connection: Connection, views: Mapping[str, View]) -> None:
         outline = read_outline(connection)
         if views is not self._read_of or outline != self._outline:
             self.graph = read_graph(connection, views)
-            register(connection, views, self.graph, max_parallel=self._database.max_parallel)
+            register(
+                connection,
+                views,
+                self.graph,
+                max_parallel=self._database.max_parallel,
+                left=views.keys() if self._retired else self.left,
+            )
             self._max_staleness = effective_max_staleness(views, self.graph)
             self._read_of, self._outline = views, outline
         self.aims = read_aims(connection, views, self.graph)

@@ -11,6 +11,8 @@ from refresher.daemon.listeners import fan_out
 from refresher.events import (
     CheckBroken,
     CheckMended,
+    ConfigCurrent,
+    ConfigOutdated,
     ConfigRejected,
     ConfigReloaded,
     DaemonStarted,
@@ -163,6 +165,8 @@ class Daemon:
             case DatabaseUp(database=alias):
                 # The store is there now, and --apply, if asked for, has done what it can.
                 self._fleet.look_around(alias)
+            case ConfigOutdated(database=alias) | ConfigCurrent(database=alias):
+                self._fleet.share(alias)
             case _:
                 pass
 

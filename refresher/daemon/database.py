@@ -23,7 +23,7 @@ from refresher.daemon.rescan import Rescan
 from refresher.daemon.throttling import Throttling
 from refresher.daemon.workers import Workers
 from refresher.errors import RefresherError
-from refresher.events import DatabaseDown, DatabaseUp, Listener
+from refresher.events import ApplyRefused, DatabaseDown, DatabaseUp, Listener
 from refresher.observe.vitals import Vitals
 from refresher.postgres.failures import describe
 from refresher.postgres.sessions import Connection, Endpoint, connect
@@ -36,6 +36,10 @@ from refresher.store.state import read_clock, read_states
 RESCAN_SECONDS = 2.0
 _STOP_SECONDS = 3.0
 """How long a thread may take to notice that it is to end: more only where a database hangs."""
+_REST_SHARE = 3.0
+_LONGEST_REST_SECONDS = 0.05
+"""A look that took a while is followed by a rest of three times as long, but not longer than this:
+what wakes the loop meanwhile is looked at together."""
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
@@ -64,6 +68,9 @@ class DatabaseLoop:
         self._vitals = vitals
         self._clock_offset = timedelta()
         self._views = dict(views)
+        self._shared: Mapping[str, View] = self._views
+        self._own: Mapping[str, View] = self._views
+        self._left: frozenset[str] = frozenset()
         self._emit = emit
         self._prepare = prepare
         self._worker = worker
@@ -111,6 +118,11 @@ class DatabaseLoop:
         self._chores.refresh_graph()
         self.wake(views)
 
+    def own_views(self) -> Mapping[str, View]:
+        """The views that are not left to daemons with a newer configuration."""
+        left = self._chores.left
+        return {name: view for name, view in self._views.items() if name not in left}
+
     @property
     def busy(self) -> int:
         """How many refreshes are at work; an apply is one more."""
@@ -156,6 +168,7 @@ class DatabaseLoop:
             try:
                 with connect(self.endpoint, application="refresher loop") as connection:
                     applying = self._prepare(connection, self.endpoint, self._views)
+                    self._chores.greet(connection, self._views)
                     if applying is not None and not self._draining.is_set():
                         self._apply(connection, applying)
                     self._chores.begin(connection, self._views)
@@ -174,7 +187,17 @@ class DatabaseLoop:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def _apply(self, connection: Connection, applying: Applying) -> None:
-        """Have definitions applied, and go on showing that this process lives."""
+        """Have definitions applied, and go on showing that this process lives.
+
+        Not over a newer configuration's: after a reconnect this one's may be outdated.
+        """
+        if self._chores.left:
+            problem = (
+                f"{len(self._chores.left)} views are in the newer configuration of another daemon,"
+                " whose definitions stand; restart this daemon with that configuration"
+            )
+            self._emit(ApplyRefused(database=self.database.alias, problem=problem))
+            return
         self._applying = applying
         try:
             applying.start()
@@ -200,8 +223,11 @@ class DatabaseLoop:
 
     def _watch(self, connection: Connection) -> None:
         rescan_at = time.monotonic()
+        rest = 0.0
         while not self._stopping.is_set():
+            self._stopping.wait(rest)
             self._bell.wait(max(0.0, rescan_at - time.monotonic()))
+            began = time.monotonic()
             self._bell.clear()
             with self._lock:
                 woken, self._woken = self._woken, set()
@@ -211,12 +237,26 @@ class DatabaseLoop:
                 self._chores.do(connection, views)
                 if not self._draining.is_set():
                     self._throttling.look(connection)
-                woken |= self._rescan.next(connection, views, self._chores.graph)
+                woken |= self._share(views)
+                woken |= self._rescan.next(connection, self._own, self._chores.graph)
                 rescan_at = time.monotonic() + RESCAN_SECONDS
-            if not self._draining.is_set():
-                self._scan(connection, views, woken & views.keys())
+            if self._draining.is_set():
+                self._chores.retire(connection, views)
+            else:
+                self._scan(connection, views, woken & views.keys() - self._left)
             self.heartbeat = time.monotonic()
             self._vitals.tick()
+            rest = min(_REST_SHARE * (self.heartbeat - began), _LONGEST_REST_SECONDS)
+
+    def _share(self, views: Mapping[str, View]) -> frozenset[str]:
+        """Start no more of what is left to others; returns what is this daemon's again."""
+        left = self._chores.left
+        back = self._left - left
+        if left != self._left or views is not self._shared:
+            self._dispatcher.forget(left)
+            self._shared, self._left = views, left
+            self._own = {name: view for name, view in views.items() if name not in left}
+        return back
 
     def _scan(self, connection: Connection, views: Mapping[str, View], names: set[str]) -> None:
         """Look at some views and who is first in line, and have done what is due."""

@@ -40,9 +40,14 @@ class _Member:
     def replace_views(self, views: Mapping[str, View]) -> None:
         self.loop.replace_views(views)
         self.observer.replace_views(views)
-        self.watch.replace_views(views)
-        self.checker.replace_views(views)
-        self.vacuumer.replace_views(views)
+        self.share()
+
+    def share(self) -> None:
+        """Judge no views that are left to daemons with a newer configuration."""
+        own = self.loop.own_views()
+        self.watch.replace_views(own)
+        self.checker.replace_views(own)
+        self.vacuumer.replace_views(own)
 
     def drain(self) -> None:
         self.loop.drain()
@@ -134,6 +139,12 @@ class Fleet:
         member = self._members.get(alias)
         if member is not None:
             member.vacuumer.refreshed(view)
+
+    def share(self, alias: str) -> None:
+        """Other views than before are left to daemons with a newer configuration."""
+        member = self._members.get(alias)
+        if member is not None:
+            member.share()
 
     def drain(self) -> None:
         """Start nothing more."""

@@ -28,7 +28,7 @@ from refresher.postgres.failures import breaks_connection, describe
 from refresher.postgres.sessions import Connection, set_local, short_transaction
 from refresher.store.definition import record_applied
 from refresher.store.drift import ask_for_look
-from refresher.store.registry import register
+from refresher.store.registry import left_to_daemons, register
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,9 @@ class _Work:
 
     def _register(self, graph: Graph) -> None:
         connection, views = self.populator.session.connection(), self.populator.views
-        register(connection, views, graph, max_parallel=self.populator.database.max_parallel)
+        database = self.populator.database
+        left = left_to_daemons(connection, database, views)
+        register(connection, views, graph, max_parallel=database.max_parallel, left=left)
 
     def _standing(self, connection: Connection) -> dict[str, View]:
         """The views that stand, as what they are to be."""

@@ -86,6 +86,11 @@ def _work(vitals: Mapping[str, DatabaseVitals]) -> Iterator[Metric]:
         lambda of: of.queue_length,
     )
     yield family(
+        "refresher_views_left",
+        "Views that this daemon leaves to daemons with a newer configuration.",
+        lambda of: of.views_left,
+    )
+    yield family(
         "refresher_database_throttled",
         "Whether the database's throttle delays scheduled refreshes.",
         lambda of: int(of.throttled),

@@ -15,6 +15,8 @@ from refresher.events import (
     ApplyRefused,
     CheckBroken,
     CheckMended,
+    ConfigCurrent,
+    ConfigOutdated,
     ConfigRejected,
     ConfigReloaded,
     DaemonStarted,
@@ -136,6 +138,11 @@ def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR
             return "info", "config.reloaded", {"views": views, "note": note}
         case ConfigRejected(error=error):
             return "error", "config.rejected", {"error": error}
+        case ConfigOutdated(database=database, views=views, newer=newer):
+            fields = {"database": database, "views_left": views, "newer": newer}
+            return "warning", "config.outdated", fields
+        case ConfigCurrent(database=database):
+            return "info", "config.current", {"database": database}
         case DaemonStarted(worker=worker, listen=listen):
             return "info", "daemon.started", {"worker": worker, "listen": listen}
         case DaemonStopping(signal=signal, running=running):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from refresher.events import ConfigRejected, ConfigReloaded, Event
+from refresher.events import ConfigCurrent, ConfigOutdated, ConfigRejected, ConfigReloaded, Event
 
 
 @dataclass(slots=True)
@@ -18,6 +18,8 @@ class DatabaseVitals:
     workers_limit: int = 0
     queue_length: int = 0
     """Tasks that are due and wait for a worker."""
+    views_left: int = 0
+    """How many views are left to daemons with a newer configuration."""
     throttled: bool = False
     """Whether its throttle delays scheduled refreshes."""
 
@@ -54,12 +56,16 @@ class Vitals:
         return self._databases
 
     def listen(self, event: Event) -> None:
-        """Remember how the last reload went."""
+        """Remember how the last reload went, and what is left to others."""
         match event:
             case ConfigReloaded():
                 self.config_reload_succeeded = True
                 self.config_reloaded_at = time.time()
             case ConfigRejected():
                 self.config_reload_succeeded = False
+            case ConfigOutdated(database=alias, views=views) if alias in self._databases:
+                self._databases[alias].views_left = views
+            case ConfigCurrent(database=alias) if alias in self._databases:
+                self._databases[alias].views_left = 0
             case _:
                 pass

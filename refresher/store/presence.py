@@ -4,14 +4,16 @@ import os
 import secrets
 import socket
 from collections.abc import Collection, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import psycopg
+from psycopg.rows import DictRow
 
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, short_transaction
 from refresher.runs import Run
+from refresher.store.standing import Configured
 
 BEAT_EVERY = timedelta(seconds=2)
 DEAD_AFTER = timedelta(seconds=10)
@@ -33,14 +35,62 @@ def beat(
     worker: str,
     kind: Literal["daemon", "command"],
     views: Iterable[str],
-) -> None:
-    """Say that this process lives, and which views it knows."""
-    connection.execute(_QUERIES["beat"], {"worker": worker, "kind": kind, "views": list(views)})
+    configuration: str | None = None,
+    configured_at: datetime | None = None,
+) -> datetime | None:
+    """Say that this process lives, and which views it knows.
+
+    Args:
+        connection: to the database.
+        worker: this process's name.
+        kind: what it is.
+        views: the views in its configuration.
+        configuration: a daemon's digest of that.
+        configured_at: since when it has that, if that was said before.
+
+    Returns:
+        Since when it has its configuration, by the database's clock; None for a command.
+    """
+    row = connection.execute(
+        _QUERIES["beat"],
+        {
+            "worker": worker,
+            "kind": kind,
+            "views": list(views),
+            "configuration": configuration,
+            "configured_at": configured_at,
+        },
+    ).fetchone()
+    return row["configured_at"] if row else None
 
 
-def go_on(connection: Connection, *, worker: str) -> bool:
-    """Say that this process lives, and still knows the same views; whether it is known itself."""
-    return connection.execute(_QUERIES["go_on"], {"worker": worker}).rowcount == 1
+def go_on(connection: Connection, *, worker: str) -> tuple[Configured, ...] | None:
+    """Say that this daemon lives, and still knows the same views.
+
+    Returns:
+        Every living daemon that says by which configuration it works; None if this one is not known
+        (any more).
+    """
+    who = {"worker": worker, "dead_after": DEAD_AFTER}
+    rows = connection.execute(_QUERIES["go_on"], who).fetchall()
+    return _configured(rows) if rows else None
+
+
+def configured(connection: Connection) -> tuple[Configured, ...]:
+    """Every living daemon that says by which configuration it works."""
+    return _configured(connection.execute(_QUERIES["configured"], {"dead_after": DEAD_AFTER}))
+
+
+def views_of(connection: Connection, workers: Collection[str]) -> frozenset[str]:
+    """The views that any of some processes has in its configuration."""
+    if not workers:
+        return frozenset()
+    rows = connection.execute(_QUERIES["views_of_workers"], {"workers": list(workers)})
+    return frozenset(row["view"] for row in rows)
+
+
+def _configured(rows: Iterable[DictRow]) -> tuple[Configured, ...]:
+    return tuple(Configured(**row) for row in rows if row["configuration"] is not None)
 
 
 def leave(connection: Connection, *, worker: str) -> None:

@@ -149,9 +149,13 @@ CREATE TABLE refresher.worker (
     kind text NOT NULL CHECK (kind IN ('daemon', 'command')),
     views text[] NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    configuration text,
+    configured_at timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE refresher.worker IS 'Processes at work, refreshed while they live.';
+COMMENT ON COLUMN refresher.worker.configuration IS 'A digest of what the configuration says of this database; null for commands.';
+COMMENT ON COLUMN refresher.worker.configured_at IS 'When that configuration came into force in the process; null for commands.';
 
 CREATE TABLE refresher.definition (
     view text PRIMARY KEY,

@@ -1,11 +1,12 @@
 -- name: register_views
 -- description: What a configuration says of its views; unchanged rows are not written.
+-- What is left to others is made known only where nobody has done so.
 WITH wanted AS (
     SELECT *
     FROM unnest(
         %(views)s::text[], %(schemas)s::text[], %(names)s::text[], %(kinds)s::text[],
-        %(target_lags)s::interval[], %(max_staleness)s::interval[]
-    ) AS w (name, schema_name, relation_name, kind, target_lag, max_staleness)
+        %(target_lags)s::interval[], %(max_staleness)s::interval[], %(left)s::boolean[]
+    ) AS w (name, schema_name, relation_name, kind, target_lag, max_staleness, left_to_others)
     JOIN jsonb_to_recordset(%(places)s::jsonb)
         AS g (name text, upstreams text[], unmanaged text[]) USING (name)
 ), fenced AS (
@@ -21,6 +22,7 @@ INSERT INTO refresher.view AS v (
 )
 SELECT name, schema_name, relation_name, kind, target_lag, max_staleness, upstreams, unmanaged
 FROM wanted
+WHERE NOT (left_to_others AND EXISTS (SELECT FROM refresher.view AS k WHERE k.name = wanted.name))
 ORDER BY name
 ON CONFLICT (name) DO UPDATE SET
     schema_name = excluded.schema_name,
@@ -68,13 +70,54 @@ DELETE FROM refresher.outside USING forgotten WHERE outside.view = forgotten.nam
 
 -- name: go_on
 -- description: A process that is known lives; its views may be many, and stay as they are.
-UPDATE refresher.worker SET seen_at = clock_timestamp() WHERE id = %(worker)s
+-- Returns nothing if it is not known, else itself and every living daemon with a configuration.
+WITH known AS (
+    UPDATE refresher.worker SET seen_at = clock_timestamp() WHERE id = %(worker)s RETURNING id
+)
+SELECT w.id AS worker, w.configuration, w.configured_at
+FROM refresher.worker AS w
+WHERE EXISTS (SELECT FROM known)
+    AND (
+        w.id = %(worker)s
+        OR (
+            w.kind = 'daemon' AND w.configured_at IS NOT NULL
+            AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
+        )
+    )
+
+-- name: configured
+-- description: Every living daemon's configuration.
+SELECT w.id AS worker, w.configuration, w.configured_at
+FROM refresher.worker AS w
+WHERE w.kind = 'daemon' AND w.configured_at IS NOT NULL
+    AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
+
+-- name: views_of_workers
+-- description: The views that any of some processes has in its configuration.
+SELECT DISTINCT v.view
+FROM refresher.worker AS w
+CROSS JOIN unnest(w.views) AS v (view)
+WHERE w.id = ANY (%(workers)s)
 
 -- name: beat
 -- description: This process lives.
-INSERT INTO refresher.worker AS w (id, kind, views)
-VALUES (%(worker)s, %(kind)s, %(views)s)
-ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), views = excluded.views
+INSERT INTO refresher.worker AS w (id, kind, views, configuration, configured_at)
+VALUES (
+    %(worker)s,
+    %(kind)s,
+    %(views)s,
+    %(configuration)s,
+    CASE
+        WHEN %(configuration)s::text IS NOT NULL
+        THEN coalesce(%(configured_at)s::timestamptz, clock_timestamp())
+    END
+)
+ON CONFLICT (id) DO UPDATE SET
+    seen_at = clock_timestamp(),
+    views = excluded.views,
+    configuration = excluded.configuration,
+    configured_at = excluded.configured_at
+RETURNING configured_at
 
 -- name: leave
 -- description: This process ends.

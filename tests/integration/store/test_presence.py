@@ -11,9 +11,11 @@ from refresher.runs import Outcome
 from refresher.store.presence import (
     beat,
     close_lost_runs,
+    configured,
     go_on,
     leave,
     replicas,
+    views_of,
     worker_name,
 )
 from tests.conftest import Database
@@ -191,13 +193,53 @@ def test_two_replicas_that_close_at_once_count_it_once(
 
 
 def test_a_known_worker_goes_on_without_naming_its_views(connection: Connection) -> None:
-    assert not go_on(connection, worker="a"), "nobody knows it yet"
+    assert go_on(connection, worker="a") is None, "nobody knows it yet"
     beat(connection, worker="a", kind="daemon", views=["v", "w"])
     silence(connection, "a")
     assert replicas(connection) == 0
 
-    assert go_on(connection, worker="a")
+    assert go_on(connection, worker="a") == ()
 
     assert replicas(connection) == 1
     (row,) = connection.execute("SELECT views FROM refresher.worker").fetchall()
     assert row["views"] == ["v", "w"]
+
+
+def test_whoever_lives_is_told_with_its_configuration(connection: Connection) -> None:
+    since = {
+        worker: beat(connection, worker=worker, kind="daemon", views=["v"], configuration="c")
+        for worker in ("a", "b", "dead")
+    }
+    assert None not in since.values()
+    beat(connection, worker="older", kind="daemon", views=["v"])
+    beat(connection, worker="command", kind="command", views=["v"])
+    silence(connection, "a")
+    silence(connection, "dead")
+
+    living = go_on(connection, worker="a")
+
+    assert living is not None
+    told = {daemon.worker: (daemon.configuration, daemon.configured_at) for daemon in living}
+    assert told == {worker: ("c", since[worker]) for worker in ("a", "b")}
+    assert set(configured(connection)) == set(living)
+
+
+def test_since_when_a_configuration_is_in_force_outlives_a_connection(
+    connection: Connection,
+) -> None:
+    who: Any = {"worker": "a", "kind": "daemon", "views": ["v"]}
+    since = beat(connection, **who, configuration="c")
+    leave(connection, worker="a")
+    assert beat(connection, **who, configuration="c", configured_at=since) == since
+    later = beat(connection, **who, configuration="d")
+    assert since is not None
+    assert later is not None
+    assert later > since
+
+
+def test_the_views_of_some_processes(connection: Connection) -> None:
+    beat(connection, worker="a", kind="daemon", views=["v", "w"])
+    beat(connection, worker="b", kind="daemon", views=["w", "x"])
+    beat(connection, worker="c", kind="daemon", views=["y"])
+    assert views_of(connection, ["a", "b"]) == {"v", "w", "x"}
+    assert views_of(connection, []) == set()

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from refresher.config.model import View
 from refresher.definitions.compare import Aspect
 from refresher.errors import FailureReason
-from refresher.events import RunFinished
+from refresher.events import ConfigOutdated, RunFinished
 from refresher.observe.collector import ProcessCollector
 from refresher.observe.exposition import Exposition
 from refresher.observe.histograms import Histograms
@@ -481,6 +481,7 @@ def test_the_process_shows_itself(parts: Parts) -> None:
     crm = parts.vitals.of("crm")
     crm.workers_busy, crm.workers_limit, crm.queue_length = 2, 4, 9
     crm.throttled = True
+    parts.vitals.listen(ConfigOutdated(database="crm", views=5, newer="host/2/abc"))
 
     shown = {
         name: value
@@ -498,6 +499,7 @@ def test_the_process_shows_itself(parts: Parts) -> None:
         "refresher_workers_busy": 2,
         "refresher_workers_limit": 4,
         "refresher_queue_length": 9,
+        "refresher_views_left": 5,
         "refresher_database_throttled": 1,
         "refresher_replicas": 3,
         "refresher_state_read_errors_total": 0,

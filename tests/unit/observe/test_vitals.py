@@ -2,7 +2,13 @@ import time
 
 import pytest
 
-from refresher.events import ConfigRejected, ConfigReloaded, DatabaseUp
+from refresher.events import (
+    ConfigCurrent,
+    ConfigOutdated,
+    ConfigRejected,
+    ConfigReloaded,
+    DatabaseUp,
+)
 from refresher.observe.vitals import Vitals
 
 
@@ -27,6 +33,17 @@ def test_a_rejected_reload_shows_until_one_succeeds() -> None:
     assert rejected == (False, begun_at)
     assert vitals.config_reload_succeeded
     assert vitals.config_reloaded_at > begun_at
+
+
+def test_what_is_left_to_others_is_so_until_it_is_not() -> None:
+    vitals = Vitals()
+    vitals.keep_databases(["crm"])
+    vitals.listen(ConfigOutdated(database="crm", views=2, newer="w"))
+    vitals.listen(ConfigOutdated(database="gone", views=1, newer="w"))
+    assert vitals.of("crm").views_left == 2
+    vitals.listen(ConfigCurrent(database="crm"))
+    vitals.listen(ConfigCurrent(database="gone"))
+    assert vitals.of("crm").views_left == 0
 
 
 def test_databases_come_and_go_with_the_configuration() -> None:
