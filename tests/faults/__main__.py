@@ -29,10 +29,10 @@ _SHOWN = 20
 """How many violations of a stage are printed."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], kinds: Sequence[Kind[Any] | Solo] = KINDS) -> int:
     """Return what the shell is to see."""
-    options = _parser().parse_args(arguments)
-    chosen = [kind for kind in KINDS if not options.only or kind.name in options.only]
+    options = _parser(kinds).parse_args(arguments)
+    chosen = [kind for kind in kinds if not options.only or kind.name in options.only]
     missing = [
         f"{kind.name}: {problem}"
         for kind in chosen
@@ -44,12 +44,12 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     print(f"seed {options.seed}", flush=True)
     began = time.monotonic()
-    report = [row for group in _groups(chosen) for row in _play(group, options)]
+    report = [row for group in groups(chosen) for row in _play(group, options)]
     print(f"\n{table(report)}\nseed {options.seed}, {time.monotonic() - began:.0f} s in all")
     return 1 if any(row.violations for row in report) else 0
 
 
-def _groups(chosen: Sequence[Kind[Any] | Solo]) -> Iterator[list[Kind[Any] | Solo]]:
+def groups(chosen: Sequence[Kind[Any] | Solo]) -> Iterator[list[Kind[Any] | Solo]]:
     """Kinds that share a stage, and each of those that need none."""
 
     def place(kind: Kind[Any] | Solo) -> object:
@@ -105,8 +105,8 @@ def _times(kind: Kind[Any] | Solo, options: argparse.Namespace) -> int:
     return kind.ci if options.share == "ci" else kind.full
 
 
-def _parser() -> argparse.ArgumentParser:
-    names = [kind.name for kind in KINDS]
+def _parser(kinds: Sequence[Kind[Any] | Solo]) -> argparse.ArgumentParser:
+    names = [kind.name for kind in kinds]
 
     def only(text: str) -> set[str]:
         wanted = set(text.split(","))
@@ -115,11 +115,23 @@ def _parser() -> argparse.ArgumentParser:
             raise argparse.ArgumentTypeError(message)
         return wanted
 
-    parser = argparse.ArgumentParser(prog="python -m tests.faults")
-    parser.add_argument("--only", type=only, metavar="KIND,KIND", help=", ".join(names))
-    parser.add_argument("--share", choices=("ci", "full"), default="full")
-    parser.add_argument("--times", type=int, help="this often instead")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    listed = "\n".join(
+        f"  {kind.name:<18} {kind.ci:>4} {kind.full:>5}  {kind.shows}" for kind in kinds
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults",
+        description=f"Faults, and how often: in CI, in full\n\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", type=only, metavar="NAME,NAME", help="these kinds of faults")
+    parser.add_argument("--share", choices=("ci", "full"), default="full", help="how often")
+    parser.add_argument("--times", type=int, help="each of them so often instead")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=random.SystemRandom().randrange(2**32),
+        help="what all chance comes from; moments are the machine's all the same",
+    )
     return parser
 
 
