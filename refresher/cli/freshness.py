@@ -13,6 +13,7 @@ from refresher.cli.context import load, open_store, pick_views
 from refresher.cli.parameters import Command, config_option, json_option
 from refresher.cli.reasons import advice, reason
 from refresher.cli.table import print_table
+from refresher.cli.wording import DISTRUSTED
 from refresher.observe.explanation import Explanation, Link, explain
 from refresher.observe.families import schedule_in_words
 from refresher.observe.model import ViewSnapshot
@@ -145,7 +146,7 @@ def _notes(explained: Explanation, link: Link, *, again: bool) -> list[str]:
     states = {"missing": view.missing, "running": view.stored.running, "paused": view.paused}
     notes += [state for state, holds in states.items() if holds]
     if view.stored.distrust is not None:
-        notes.append(f"age unknown: {view.stored.distrust}")
+        notes.append(DISTRUSTED[view.stored.distrust])
     if view.waiting not in {None, *notes}:
         notes.append(view.waiting or "")
     return [*notes, "see above"] if again and (link.reads or link.tables) else notes

@@ -10,6 +10,7 @@ from refresher.cli import render
 from refresher.cli.context import databases_of, in_each_database, load, open_store, pick_views
 from refresher.cli.parameters import Command, config_option, json_option
 from refresher.cli.table import print_table
+from refresher.cli.wording import DISTRUSTED
 from refresher.definitions.compare import Aspect
 from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
 from refresher.observe.snapshot import read_snapshot
@@ -94,6 +95,8 @@ def _notes(view: ViewSnapshot, now: datetime) -> list[str]:
     """What is unusual about a view, and what it waits for."""
     states = {"missing": view.missing, "running": view.stored.running, "paused": view.paused}
     notes = [state for state, holds in states.items() if holds]
+    if view.stored.distrust is not None:
+        notes.append(DISTRUSTED[view.stored.distrust])
     if view.waiting not in {None, *notes}:
         notes.append(view.waiting or "")
     if view.broken_checks:

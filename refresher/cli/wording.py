@@ -1,9 +1,16 @@
-"""One line for how a run went."""
+"""What commands have in common to say of runs and of views."""
 
 from typing import assert_never
 
 from refresher.cli import render
+from refresher.freshness import Distrust
 from refresher.runs import Outcome, Run
+
+DISTRUSTED = {
+    Distrust.LINEAGE: "refreshed on another server",
+    Distrust.CLOCK: "refreshed in the future",
+}
+"""Why the age of contents is unknown, for a table's notes."""
 
 
 def describe_run(run: Run, *, joined: bool = False) -> str:

@@ -91,8 +91,8 @@ def test_what_a_view_comes_from_is_shown_down_to_the_tables(
     assert rows[7].endswith("see above")
     assert why.startswith("numbers was refreshed 3h ago, as of 20")
     assert why.endswith(
-        "; page shows nothing newer (page → summary → evens → numbers). numbers is refreshed by hand"
-        " only."
+        "; page shows nothing newer (page → summary → evens → numbers)."
+        " numbers is refreshed by hand only."
     )
     assert cure == "To have it sooner: refresher run-now page --upstream"
 

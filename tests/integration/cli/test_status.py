@@ -61,6 +61,14 @@ def test_what_is_missing_is_flagged(applied: Commands, database: Database) -> No
     assert row.endswith("missing")
 
 
+def test_what_was_refreshed_elsewhere_is_noted(applied: Commands, database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("UPDATE refresher.state SET lineage = '1/00000001'")
+    _, row = applied.run("status", "numbers").stdout.splitlines()
+    assert row.split()[:2] == ["numbers", "unknown"]
+    assert "refreshed on another server" in row
+
+
 def test_what_a_view_waits_for_is_noted(applied: Commands, database: Database) -> None:
     reader = materialized("SELECT id FROM numbers_v", schedule={"after": "upstream"})
     applied.configure({**VIEWS, "reader": reader})

@@ -38,6 +38,15 @@ def test_a_table_in_a_pipe_is_plain_and_whole(capsys: pytest.CaptureFixture[str]
     ]
 
 
+def test_what_is_indented_keeps_its_words_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    print_table(["reads", "notes"], [["            public.customers", "one two three four"]])
+    assert "public.customers" in terminal.text
+
+
 @pytest.mark.parametrize("columns", [34, 40, 200])
 def test_a_table_on_a_terminal_fits_and_loses_nothing(
     monkeypatch: pytest.MonkeyPatch, columns: int
