@@ -238,7 +238,9 @@ class DatabaseLoop:
                 if not self._draining.is_set():
                     self._throttling.look(connection)
                 woken |= self._share(views)
-                woken |= self._rescan.next(connection, self._own, self._chores.graph)
+                woken |= self._rescan.next(
+                    connection, self._own, self._chores.graph, self._chores.aims
+                )
                 rescan_at = time.monotonic() + RESCAN_SECONDS
             if self._draining.is_set():
                 self._chores.retire(connection, views)

@@ -1,11 +1,12 @@
 """Which views the loop looks at every two seconds, of however many there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 
 from refresher.config.model import View
 from refresher.graph import Graph
 from refresher.postgres.sessions import Connection
+from refresher.schedule.aims import Aim
 from refresher.schedule.attention import Attention, again_at
 from refresher.schedule.decision import Decision
 from refresher.store.state import ViewState
@@ -20,8 +21,15 @@ class Rescan:
         self._attention = Attention()
         self._views: Mapping[str, View] = {}
         self._graph = Graph({}, frozenset())
+        self._aimed: Set[str] = frozenset()
 
-    def next(self, connection: Connection, views: Mapping[str, View], graph: Graph) -> set[str]:
+    def next(
+        self,
+        connection: Connection,
+        views: Mapping[str, View],
+        graph: Graph,
+        aims: Mapping[str, Aim],
+    ) -> set[str]:
         """The views to look at now.
 
         Raises:
@@ -35,6 +43,9 @@ class Rescan:
         if graph != self._graph:  # whom a view waits for may have changed
             names |= views.keys()
             self._graph = graph
+        if aims.keys() != self._aimed:  # the hours of somebody's target have begun, or are over
+            names |= aims.keys() ^ self._aimed
+            self._aimed = frozenset(aims)
         return {*names, *self._attention.next(touch.now)} & views.keys()
 
     def looked(
