@@ -16,6 +16,8 @@ from tests.project import Project, gate_shut, gated, materialized, open_gate
 from tests.waiting import wait_until
 
 NUMBERS = "SELECT id FROM generate_series(1, 10) AS id"
+SLOWER = "SELECT id FROM generate_series(1, 10) AS id, pg_sleep(0.2)"
+"""Long enough for nothing to be handed out ahead, where it could not be overtaken."""
 THROTTLED = 'refresher_database_throttled{database="crm"}'
 
 
@@ -44,9 +46,9 @@ def test_a_backlog_shows_and_the_view_nearest_its_limit_goes_first(
     project.configure(
         {
             "gate": gated(schedule="manual"),
-            "a": materialized(NUMBERS, **every),
-            "b": materialized(NUMBERS, **every),
-            "urgent": materialized(NUMBERS, schedule={"every": "1s"}, max_staleness="2s"),
+            "a": materialized(SLOWER, **every),
+            "b": materialized(SLOWER, **every),
+            "urgent": materialized(SLOWER, schedule={"every": "1s"}, max_staleness="2s"),
         },
         databases=_databases(max_parallel=1),
     )
