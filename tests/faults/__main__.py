@@ -20,6 +20,7 @@ from typing import Any
 
 from tests.faults.checker import violations
 from tests.faults.folders import folder
+from tests.faults.history import Chapter
 from tests.faults.kind import Kind, Solo
 from tests.faults.play import play
 from tests.faults.registry import KINDS
@@ -72,6 +73,7 @@ def _play(group: Sequence[Kind[Any] | Solo], options: argparse.Namespace) -> lis
             kinds[0].place(at),
             at / "stage",
             options.seed,
+            _tell,
         )
     found = violations(seen)
     for violation in found[:_SHOWN]:
@@ -81,6 +83,11 @@ def _play(group: Sequence[Kind[Any] | Solo], options: argparse.Namespace) -> lis
     shown = list(rows(seen, found))
     print(f"{describe(seen)}\n{table(shown)}", flush=True)
     return shown
+
+
+def _tell(chapter: Chapter) -> None:
+    took = (chapter.ended_at - chapter.began_at).total_seconds()
+    print(f"  {chapter.kind}: {chapter.times:,} times, {took:.0f} s", flush=True)
 
 
 def _play_alone(kind: Solo, options: argparse.Namespace) -> Row:

@@ -3,7 +3,7 @@
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,11 @@ _QUIET_SECONDS = DEAD_AFTER.total_seconds() + 5.0
 
 
 def play(
-    parts: Sequence[tuple[Kind[P], int]], make: AbstractContextManager[P], at: Path, seed: int
+    parts: Sequence[tuple[Kind[P], int]],
+    make: AbstractContextManager[P],
+    at: Path,
+    seed: int,
+    tell: Callable[[Chapter], None] = lambda _: None,
 ) -> Observations:
     """Inject every kind so many times at one place, and return everything that was seen.
 
@@ -38,6 +42,7 @@ def play(
         make: makes the place.
         at: a folder that is not there yet.
         seed: all chance comes from it.
+        tell: is told of each kind that is done with.
     """
     with make as place:
         config_path, config = _furnish(place, at)
@@ -75,7 +80,7 @@ def play(
             with stage.daemons.running():
                 stage.wait_refreshed()
                 for kind, times in parts:
-                    _inject(stage, kind, times)
+                    tell(_inject(stage, kind, times))
                 stage.rest(_QUIET_SECONDS)
                 ended_at = datetime.now(UTC)
         failures = [writer.failure for writer in writers.values()] + [watching.failure]
@@ -92,7 +97,7 @@ def _furnish(place: Place, at: Path) -> tuple[Path, Config]:
     return path, scenario.create_views(path, place.daemon)
 
 
-def _inject(stage: Stage[P], kind: Kind[P], times: int) -> None:
+def _inject(stage: Stage[P], kind: Kind[P], times: int) -> Chapter:
     """One kind; the next one finds the stage recovered."""
     began_at, trouble = datetime.now(UTC), None
     stage.kind = kind.name
@@ -101,16 +106,16 @@ def _inject(stage: Stage[P], kind: Kind[P], times: int) -> None:
         stage.wait_refreshed()
     except AssertionError as error:
         trouble = str(error) or "an assertion without a message"
-    stage.record.chapters.append(
-        Chapter(
-            kind=kind.name,
-            times=times,
-            began_at=began_at,
-            ended_at=datetime.now(UTC),
-            excused=kind.excused,
-            trouble=trouble,
-        )
+    chapter = Chapter(
+        kind=kind.name,
+        times=times,
+        began_at=began_at,
+        ended_at=datetime.now(UTC),
+        excused=kind.excused,
+        trouble=trouble,
     )
+    stage.record.chapters.append(chapter)
+    return chapter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
