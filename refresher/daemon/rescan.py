@@ -1,6 +1,7 @@
 """Which views the loop looks at every two seconds, of however many there are."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from refresher.config.model import View
@@ -21,7 +22,7 @@ class Rescan:
         self._attention = Attention()
         self._views: Mapping[str, View] = {}
         self._graph = Graph({}, frozenset())
-        self._aimed: Set[str] = frozenset()
+        self._aimed: AbstractSet[str] = frozenset()
 
     def next(
         self,

@@ -15,6 +15,7 @@ from refresher.events import DatabaseUp, Event, RunFinished, ViewDegraded
 from refresher.graph import Graph
 from refresher.observe.vitals import Vitals
 from refresher.runs import Outcome
+from refresher.schedule.aims import Aim
 from refresher.store.control import pause, request, resume
 from tests.conftest import Database
 from tests.shop import Shop, open_shop
@@ -134,17 +135,27 @@ def _at_rest(shop: Shop, watched: Watched) -> bool:
 def test_no_look_reads_more_than_it_must(shop: Shop) -> None:
     rescan = Rescan(worker="host/1/abc")
     graph = Graph({name: frozenset() for name in shop.views}, frozenset(shop.views))
-    assert rescan.next(shop.connection, shop.views, graph) == shop.views.keys()
+    assert rescan.next(shop.connection, shop.views, graph, {}) == shop.views.keys()
     rescan.looked({}, {}, shop.snapshot().read_at)
-    seen = [rescan.next(shop.connection, shop.views, graph) for _ in range(3)]
+    seen = [rescan.next(shop.connection, shop.views, graph, {}) for _ in range(3)]
     assert max(map(len, seen)) <= 260, "50 in turn, and 200 that nobody has looked at"
     request(shop.connection, "zz_1499", strategy=None, by="somebody")
-    assert "zz_1499" in rescan.next(shop.connection, shop.views, graph)
+    assert "zz_1499" in rescan.next(shop.connection, shop.views, graph, {})
 
 
 def test_a_graph_that_is_another_has_every_view_looked_at(shop: Shop) -> None:
     rescan = Rescan(worker="host/1/abc")
     graph = Graph({name: frozenset() for name in shop.views}, frozenset(shop.views))
-    rescan.next(shop.connection, shop.views, graph)
+    rescan.next(shop.connection, shop.views, graph, {})
     other = Graph({**graph.reads, "totals": frozenset({"per_customer"})}, graph.refreshed)
-    assert rescan.next(shop.connection, shop.views, other) == shop.views.keys()
+    assert rescan.next(shop.connection, shop.views, other, {}) == shop.views.keys()
+
+
+def test_views_whose_aim_begins_or_ends_are_looked_at(shop: Shop) -> None:
+    rescan = Rescan(worker="host/1/abc")
+    graph = Graph({name: frozenset() for name in shop.views}, frozenset(shop.views))
+    aims = {"zz_1499": Aim(timedelta(minutes=5), timedelta(), "totals")}
+    rescan.next(shop.connection, shop.views, graph, {})
+    assert "zz_1499" in rescan.next(shop.connection, shop.views, graph, aims)
+    assert "zz_1499" not in rescan.next(shop.connection, shop.views, graph, aims)
+    assert "zz_1499" in rescan.next(shop.connection, shop.views, graph, {})
