@@ -24,7 +24,9 @@ class ViewFamily:
     """Beside `database` and `view`."""
     type: Literal["gauge", "counter"] = "gauge"
     moving: Callable[[ViewSnapshot, datetime], object] | None = None
-    """What it shows, in short, where that changes as time goes by without a new snapshot."""
+    """What it shows, in short, where that changes as time goes by without a new snapshot.
+
+    Of a family without labels of its own it is the number itself."""
 
 
 def gauge(

@@ -98,7 +98,11 @@ class ViewSamples:
             value = show(written.view, now)
             before, text = written.moving[place]
             if value != before:
-                text = _text(family, written.labels, written.view, now)
+                text = (
+                    _text(family, written.labels, written.view, now)
+                    if family.labels
+                    else _line(family, written.labels, value)
+                )
                 written.moving[place] = (value, text)
             texts.append(text)
         return b"".join(texts)
@@ -116,6 +120,10 @@ def _text(family: ViewFamily, labels: str, view: ViewSnapshot, now: datetime) ->
             for values, number in family.samples(view, now)
         ]
     ).encode()
+
+
+def _line(family: ViewFamily, labels: str, number: object) -> bytes:
+    return b"" if number is None else f"{family.name}{{{labels}}} {number!r}\n".encode()
 
 
 @lru_cache(maxsize=1024)  # reasons, outcomes, states: the same for every view
