@@ -1,7 +1,9 @@
 """Connections as refresher needs them, on any stock PostgreSQL and through a transaction pooler.
 
 No session state is ever relied on: no session SET, no session locks, no server-side prepared
-statements, no LISTEN. Everything a transaction needs is set by SET LOCAL at its start.
+statements, no LISTEN. Everything a transaction needs is set by SET LOCAL at its start. Only of a
+connection that is ours alone the server is asked to look after it: behind a network that died, idle
+ones would stay for hours, and with each such death there would be more.
 """
 
 import os
@@ -115,7 +117,8 @@ def _require_usable(endpoint: Endpoint, connection: Connection) -> None:
         )
         raise UnreachableError(message)
     try:
-        row = connection.execute(_QUERIES["usability"]).fetchone()
+        backend = {"backend": connection.info.backend_pid}
+        row = connection.execute(_QUERIES["usability"], backend).fetchone()
     except psycopg.Error as error:
         message = f"database {endpoint.alias!r} does not answer: {describe(error)}"
         raise UnreachableError(message) from error

@@ -1,8 +1,15 @@
 -- name: usability
--- description: Whether the server takes writes, and whether this role's transactions may make any.
+-- description: Whether the server takes writes, and this role's transactions may make any; have the server end our own idle connections once we are gone.
 SELECT
     pg_catalog.pg_is_in_recovery() AS replica,
-    pg_catalog.current_setting('transaction_read_only')::bool AS read_only
+    pg_catalog.current_setting('transaction_read_only')::bool AS read_only,
+    CASE
+        WHEN pg_catalog.pg_backend_pid() = %(backend)s THEN ARRAY[
+            pg_catalog.set_config('tcp_keepalives_idle', '30', false),
+            pg_catalog.set_config('tcp_keepalives_interval', '10', false),
+            pg_catalog.set_config('tcp_keepalives_count', '3', false)
+        ]
+    END AS keepalives
 
 -- name: hide_store
 -- description: Until the transaction ends, look no name up in the store's own schema.

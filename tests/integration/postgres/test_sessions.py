@@ -1,15 +1,18 @@
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from refresher import embedded
 from refresher.errors import UnreachableError
 from refresher.postgres import sessions
 from tests.conftest import Database
-from tests.servers import endpoint_of
+from tests.servers import endpoint_of, fast_directory
 from tests.waiting import wait_until
 
 HOUR = timedelta(hours=1)
@@ -182,3 +185,36 @@ def test_text_is_text_whatever_a_database_is_encoded_in(
             assert one(connection, "SELECT 'Größe'") == "Größe"
     finally:
         maintenance.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def open_dir() -> Iterator[Path]:
+    """A directory a server's own account can enter; root's temporary ones are closed to it."""
+    with tempfile.TemporaryDirectory(prefix="refresher-test-", dir=fast_directory()) as path:
+        Path(path).chmod(0o711)
+        yield Path(path)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+def test_a_server_on_a_network_looks_whether_the_client_is_still_there(
+    open_dir: Path, free_port: int
+) -> None:
+    rules = open_dir / "pg_hba.conf"
+    rules.write_text("host all all 127.0.0.1/32 trust\nlocal all all trust\n")
+    listening = {"listen_addresses": "127.0.0.1", "port": str(free_port)}
+    with embedded.start(settings={**listening, "hba_file": str(rules)}) as server:
+        over_tcp = make_conninfo(server.conninfo, host="127.0.0.1")
+        with sessions.connect(endpoint_of(over_tcp)) as connection:
+            looks = [
+                one(connection, f"SHOW tcp_keepalives_{what}")
+                for what in ("idle", "interval", "count")
+            ]
+
+    assert looks == ["30", "10", "3"]
