@@ -18,7 +18,7 @@ from tests.faults.history import Exit, Kill, Record
 from tests.waiting import wait_until
 
 DRAIN_SECONDS = 5.0
-_LEAVE_SECONDS = 3.0
+_LEAVE_SECONDS = 5.0
 """What ending may take besides draining, on a busy machine."""
 _FAR_TOO_LONG_SECONDS = 60.0
 _TAIL_LINES = 20
@@ -133,15 +133,19 @@ class Daemons:
         members = list(self.members)
         self.members.clear()
         self._end(members)
-        yield
-        self._start_members()
+        try:
+            yield
+        finally:
+            self._start_members()
 
     @contextlib.contextmanager
     def more(self, number: int) -> Iterator[list[Daemon]]:
         """So many more, until the block ends."""
         daemons = [self.start() for _ in range(number)]
-        yield daemons
-        self._end(daemons)
+        try:
+            yield daemons
+        finally:
+            self._end(daemons)
 
     @contextlib.contextmanager
     def extra(
@@ -161,9 +165,11 @@ class Daemons:
             options: of `refresher run`, on top of what all have.
         """
         daemon = self.start(prefix=prefix, environment=environment, module=module, options=options)
-        yield daemon
-        if daemon in self._started:
-            self._end([daemon])
+        try:
+            yield daemon
+        finally:
+            if daemon in self._started:
+                self._end([daemon])
 
     def start(
         self,
@@ -231,18 +237,23 @@ class Daemons:
         gone = {daemon for daemon in daemons if daemon.process.poll() is not None}
         for daemon in daemons:
             daemon.signal(signal.SIGTERM)  # nothing where it is gone
+        took: dict[Daemon, float] = {}
+
+        def all_ended() -> bool:
+            for daemon in daemons:
+                if daemon.process.poll() is not None:
+                    took.setdefault(daemon, time.monotonic() - began)
+            return len(took) == len(daemons)
+
+        with contextlib.suppress(AssertionError):  # who does not end is judged
+            wait_until(all_ended, _FAR_TOO_LONG_SECONDS)
         for daemon in daemons:
-            code: int | None = None
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                left = began + _FAR_TOO_LONG_SECONDS - time.monotonic()
-                code = daemon.process.wait(max(left, 0.1))
-            took = time.monotonic() - began
             self._record.exits.append(
                 Exit(
                     pid=daemon.pid,
                     at=asked_at,
-                    code=code,
-                    seconds=took,
+                    code=daemon.process.poll(),
+                    seconds=took.get(daemon, _FAR_TOO_LONG_SECONDS),
                     allowed=drain + _LEAVE_SECONDS,
                     last_words=daemon.last_words() if daemon in gone else None,
                 )

@@ -38,11 +38,16 @@ def inject(stage: Stage[Place], times: int) -> None:
         views = cycle(["slow", *sorted(stage.refreshed - {"slow"})])
         for begin in range(0, times, _AT_ONCE):
             frozen: list[_Frozen] = []
-            for _ in range(min(_AT_ONCE, times - begin)):
-                frozen.append(_freeze(stage, next(views), daemons, frozen))
-                stage.injected()
-            for each in frozen:
-                _thaw(stage, each)
+            try:
+                for _ in range(min(_AT_ONCE, times - begin)):
+                    frozen.append(_freeze(stage, next(views), daemons, frozen))
+                    stage.injected()
+                for each in frozen:
+                    _wait_discharged(stage, each)
+                    each.daemon.thaw()
+            finally:
+                for each in frozen:
+                    each.daemon.thaw()
 
 
 def _freeze(
@@ -56,10 +61,9 @@ def _freeze(
     return _Frozen(daemon, view, datetime.now(UTC), time.monotonic())
 
 
-def _thaw(stage: Stage[Place], frozen: _Frozen) -> None:
+def _wait_discharged(stage: Stage[Place], frozen: _Frozen) -> None:
     stage.rest(max(0.0, frozen.since + _FROZEN_SECONDS - time.monotonic()))
     stage.wait_refreshed({frozen.view}, since=frozen.at)
-    frozen.daemon.thaw()
 
 
 KIND = Kind(
