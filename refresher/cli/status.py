@@ -1,6 +1,7 @@
 """`refresher status`: how fresh every view is."""
 
 import time
+from collections.abc import Collection
 from datetime import datetime
 
 import click
@@ -14,6 +15,8 @@ from refresher.cli.wording import DISTRUSTED
 from refresher.definitions.compare import Aspect
 from refresher.observe.model import DatabaseSnapshot, ViewSnapshot
 from refresher.observe.snapshot import read_snapshot
+from refresher.store.presence import configured
+from refresher.store.standing import Configured
 
 _COLUMNS = ("view", "state", "staleness", "max", "as of", "last run", "next due", "notes")
 
@@ -38,11 +41,13 @@ def command(context: click.Context, views: tuple[str, ...], *, as_json: bool) ->
     """Show how fresh views are."""
     config = load(context)
     picked = pick_views(config, views)
+    living: dict[str, tuple[Configured, ...]] = {}
 
     def read(alias: str) -> DatabaseSnapshot:
         managed = config.views_of(alias)
         with open_store(config, alias) as connection:
             graph = read_graph(connection, managed)
+            living[alias] = configured(connection)
             return read_snapshot(connection, config.databases[alias], managed, graph)
 
     snapshots, code = in_each_database(databases_of(picked.values()), read)
@@ -67,7 +72,20 @@ def command(context: click.Context, views: tuple[str, ...], *, as_json: bool) ->
                 )
     elif not picked:
         render.tell(f"{config.path} has no views")
+    for alias, daemons in living.items():
+        _tell_configurations(alias, daemons)
     return code
+
+
+def _tell_configurations(alias: str, daemons: Collection[Configured]) -> None:
+    """Say if living daemons have different configurations, as while they are replaced."""
+    different = len({daemon.configuration for daemon in daemons})
+    if different > 1:
+        newest = max(daemons, key=lambda daemon: daemon.configured_at)
+        render.tell(
+            f"{alias}: {len(daemons)} daemons have {different} configurations; the newest is that"
+            f" of {newest.worker}, in force since {render.moment(newest.configured_at)}"
+        )
 
 
 def _row(view: ViewSnapshot, now: datetime, *, several: bool) -> list[str]:

@@ -58,6 +58,9 @@ class Chores:
         self._newer: frozenset[Configured] | None = None
         """The daemons with a newer configuration; None if that is to be found out."""
         self._retired = False
+        self._beat_at: float | None = None
+        self._patience = presence.DEAD_AFTER
+        self._patient_until = 0.0
         self._read_of: Mapping[str, View] | None = None
         """The views that the graph was read of."""
         self._outline: tuple[int | None, ...] = ()
@@ -67,7 +70,16 @@ class Chores:
         self._purge_at = 0.0
 
     def greet(self, connection: Connection, views: Mapping[str, View]) -> None:
-        """Make this daemon known on a new connection, and hear who else lives."""
+        """Make this daemon known on a new connection, and hear who else lives.
+
+        Where the database was away from everybody, those who were heard of as late as this one are
+        given the time to come back before they count as dead.
+        """
+        now = time.monotonic()
+        if self._beat_at is not None and now >= self._patient_until:
+            away = timedelta(seconds=now - self._beat_at)
+            self._patience = away + 2 * presence.DEAD_AFTER
+            self._patient_until = now + presence.DEAD_AFTER.total_seconds()
         self._told = self._read_of = None
         self.beat(connection, views)
 
@@ -79,10 +91,15 @@ class Chores:
 
     def beat(self, connection: Connection, views: Mapping[str, View]) -> None:
         """Say that this daemon lives, and find out whose configuration is in force."""
-        living = presence.go_on(connection, worker=self._worker) if self._told is views else None
+        patient = time.monotonic() < self._patient_until
+        dead_after = self._patience if patient else presence.DEAD_AFTER
+        living = None
+        if self._told is views:
+            living = presence.go_on(connection, worker=self._worker, dead_after=dead_after)
         if living is None or not (self._retired or self._is_among(living)):
             self._introduce(connection, views)
-            living = presence.configured(connection)
+            living = presence.configured(connection, dead_after=dead_after)
+        self._beat_at = time.monotonic()
         if self._retired:
             return
         newer = newer_than(self._configuration, living)

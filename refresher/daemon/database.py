@@ -31,6 +31,7 @@ from refresher.refresh.task import Result, Task
 from refresher.schedule.facts import decide_all
 from refresher.schedule.throttle import delayed
 from refresher.schedule.wakeups import Wakeups
+from refresher.store.registry import left_to_daemons
 from refresher.store.state import read_clock, read_states
 
 RESCAN_SECONDS = 2.0
@@ -122,6 +123,10 @@ class DatabaseLoop:
         """The views that are not left to daemons with a newer configuration."""
         left = self._chores.left
         return {name: view for name, view in self._views.items() if name not in left}
+
+    def ask_what_is_left(self, connection: Connection) -> frozenset[str]:
+        """The views that are left to such daemons at this moment, as the database has it."""
+        return left_to_daemons(connection, self.database, self._views)
 
     @property
     def busy(self) -> int:

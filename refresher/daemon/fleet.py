@@ -176,7 +176,9 @@ class Fleet:
                 prepare=self._prepare,
             )
             observer = Observer(database, reachable, views, latest=self._latest)
-            watch = Watch(database.alias, reachable, views, emit=self._emit)
+            watch = Watch(
+                database.alias, reachable, views, emit=self._emit, left=loop.ask_what_is_left
+            )
             checker = Checker(database.alias, reachable, views, emit=self._emit)
             vacuumer = Vacuumer(
                 database.alias, reachable, views, needed=loop.wanted, emit=self._emit

@@ -8,7 +8,7 @@ and the others find that somebody has. Nothing here says whether the daemon is w
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 
 import psycopg
@@ -58,8 +58,16 @@ class Watch:
     """One database's. It begins with the first `look`."""
 
     def __init__(
-        self, alias: str, endpoint: Endpoint, views: Mapping[str, View], *, emit: Listener
+        self,
+        alias: str,
+        endpoint: Endpoint,
+        views: Mapping[str, View],
+        *,
+        emit: Listener,
+        left: Callable[[Connection], Collection[str]] = lambda _connection: (),
     ) -> None:
+        """`left` asks the database which views are left to daemons with a newer configuration."""
+        self._left = left
         self._alias = alias
         self._endpoint = endpoint
         self._views = dict(views)
@@ -183,7 +191,11 @@ class Watch:
             return
         took = timedelta(seconds=time.monotonic() - began - rested)
         self._every = max(_LOOK_EVERY, took / _LOOK_SHARE)
-        appeared, gone = record_drift(connection, views, _folded(found))
+        # Asked after the look: who applies a newer configuration has said so before.
+        left = self._left(connection)
+        views = {name: view for name, view in views.items() if name not in left}
+        own = [drift for drift in found if drift.view in views]
+        appeared, gone = record_drift(connection, views, _folded(own))
         for drift in appeared:
             self._emit(
                 DriftFound(

@@ -64,21 +64,30 @@ def beat(
     return row["configured_at"] if row else None
 
 
-def go_on(connection: Connection, *, worker: str) -> tuple[Configured, ...] | None:
+def go_on(
+    connection: Connection, *, worker: str, dead_after: timedelta = DEAD_AFTER
+) -> tuple[Configured, ...] | None:
     """Say that this daemon lives, and still knows the same views.
+
+    Args:
+        connection: to the database.
+        worker: this process's name.
+        dead_after: how long nothing has been heard of those who count as dead.
 
     Returns:
         Every living daemon that says by which configuration it works; None if this one is not known
         (any more).
     """
-    who = {"worker": worker, "dead_after": DEAD_AFTER}
+    who = {"worker": worker, "dead_after": dead_after}
     rows = connection.execute(_QUERIES["go_on"], who).fetchall()
     return _configured(rows) if rows else None
 
 
-def configured(connection: Connection) -> tuple[Configured, ...]:
+def configured(
+    connection: Connection, *, dead_after: timedelta = DEAD_AFTER
+) -> tuple[Configured, ...]:
     """Every living daemon that says by which configuration it works."""
-    return _configured(connection.execute(_QUERIES["configured"], {"dead_after": DEAD_AFTER}))
+    return _configured(connection.execute(_QUERIES["configured"], {"dead_after": dead_after}))
 
 
 def views_of(connection: Connection, workers: Collection[str]) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Daemons of two configurations in one database: what each of them does to what they share."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -100,6 +101,34 @@ def test_the_newer_configuration_stands_and_is_not_written_over(
     go_round(new, old)
     assert registered(connections[2]) == told
     assert old.left == {"changed", "same"}
+
+
+def test_whoever_was_there_before_an_outage_is_given_time_to_come_back(
+    connections: list[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Replica(connections[0], "old", OLD)
+    new = Replica(connections[1], "new", NEW)
+    go_round(old, new)
+    told = registered(connections[2])
+
+    # The database was away for five minutes, and the older one is the first to be back.
+    monotonic = time.monotonic
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: monotonic() + 300)
+        silence(connections[2], "old", "5 minutes")
+        silence(connections[2], "new", "5 minutes")
+        old.begin()
+        assert old.left == {"changed", "same"}
+        new.begin()
+        go_round(old)
+        assert old.left == {"changed", "same"}
+        assert registered(connections[2]) == told
+
+        # Nor does it wait for ever.
+        silence(connections[2], "new", "11 seconds")
+        patch.setattr(time, "monotonic", lambda: monotonic() + 311)
+        old.go_round()
+        assert old.left == set()
 
 
 @pytest.mark.parametrize("ends", ["dies", "leaves", "drains"])
