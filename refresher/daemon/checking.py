@@ -45,6 +45,7 @@ _AGAIN = timedelta(seconds=30)
 _LEAST_PAUSE_SECONDS = 0.5
 _STOP_SECONDS = 3.0
 _CANCEL_SECONDS = 2.0
+_CANCEL_AGAIN_SECONDS = 0.5
 
 
 class Checker:
@@ -93,12 +94,15 @@ class Checker:
     def stop(self) -> None:
         """Judge no more; what is at work is cancelled, and a hung database is not waited for."""
         self.drain()
-        connection = self._connection
-        if connection is not None and not connection.closed:
-            # Where even that fails, the server ends it with the connection.
-            with contextlib.suppress(psycopg.Error):
-                connection.cancel_safe(timeout=_CANCEL_SECONDS)
-        self._thread.join(_STOP_SECONDS)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            connection = self._connection
+            if connection is not None and not connection.closed:
+                # A busy server may take too long, and what comes too early cancels nothing. Where
+                # nothing helps, the server ends it with the connection.
+                with contextlib.suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            self._thread.join(_CANCEL_AGAIN_SECONDS)
 
     def _run(self) -> None:
         self._bell.wait()
