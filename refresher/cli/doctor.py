@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -147,11 +147,13 @@ def _print(visit: _Visit) -> None:
 
 def _print_recipes(config: Config, major: int | None, role: str, *, as_json: bool) -> int:
     def site(alias: str) -> Site:
-        views = config.views_of(alias)
+        database, views = config.databases[alias], config.views_of(alias)
         if major is not None:
-            return imagine(config.databases[alias], views, version=major, role=role)
-        with reach(config, alias) as endpoint:
-            return survey(endpoint, views, role=role)
+            found = imagine(database, views, version=major, role=role)
+        else:
+            with reach(config, alias) as endpoint:
+                found = survey(endpoint, views, role=role)
+        return replace(found, throttled=bool(database.throttle.keys))
 
     sites, code = in_each_database(config.databases, site)
     if as_json:

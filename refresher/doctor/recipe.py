@@ -44,6 +44,8 @@ class Site:
     """None where there is no store yet."""
     store_relations: tuple[str, ...] = ()
     """The store's tables and views."""
+    throttled: bool = False
+    """Whether a throttle is to see how much everybody has to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def recipe(site: Site) -> tuple[Part, ...]:
         *_schemas(site),
         *_sources(site),
         *_borrowed(site),
+        *_throttle(site),
         _settings(site),
     ]
     return tuple(part for part in parts if part.statements or part.why)
@@ -246,6 +249,14 @@ def _borrowed(site: Site) -> Iterator[Part]:
                 *(f"  {statement};" for statement in worth),
             ),
             (),
+        )
+
+
+def _throttle(site: Site) -> Iterator[Part]:
+    if site.throttled:
+        yield Part(
+            ("A throttle counts what others do; nobody reads data by this.",),
+            (f"GRANT pg_read_all_stats TO {quoted(site.role)}",),
         )
 
 

@@ -45,6 +45,12 @@ def test_names_are_quoted_where_they_must_be() -> None:
     ]
 
 
+def test_a_throttle_is_to_see_what_others_do() -> None:
+    grant = "GRANT pg_read_all_stats TO refresher_daemon"
+    assert grant not in statements(BORROWED)
+    assert grant in statements(replace(BORROWED, throttled=True))
+
+
 def test_before_17_nobody_refreshes_for_an_owner_without_being_a_member() -> None:
     assert "GRANT crm_owner TO refresher_daemon" in statements(replace(BORROWED, major=16))
     assert "GRANT crm_owner TO refresher_daemon" not in statements(BORROWED)
