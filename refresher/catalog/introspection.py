@@ -10,7 +10,7 @@ from refresher.catalog.model import Source, Target
 from refresher.config.model import Kind, View
 from refresher.graph import Graph
 from refresher.names import RelationName
-from refresher.postgres.messages import ask_together, together
+from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 
@@ -19,7 +19,7 @@ RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m"}
 _QUERIES = load_queries("refresher.catalog", "introspection.sql")
 
 
-READ_TARGET = together(_QUERIES["target"], _QUERIES["sources"])
+READ_TARGET = (_QUERIES["target"], _QUERIES["sources"])
 """What `target_of` makes a value of; it needs the parameters of `names_of`."""
 
 

@@ -1,33 +1,41 @@
-"""Several statements as one message: each of them costs the server, but only one of them the wait.
+"""Several statements, one after the other, as cheaply as the road to the server allows.
 
-Parameters are put into the text by libpq's quoting, since the protocol binds them to a message of
-one statement only. The server runs what comes in one message one after the other, each with its own
-place in time, and stops at the first that fails; outside a transaction it makes one of all of them.
+Where nothing is in between they are prepared: planning ours takes longer than running them. Behind
+a pooler, where the next transaction may be another server process's, they go as one message, so
+that each of them costs the server but only one of them the way. The protocol binds parameters to a
+message of one statement only, so they are put into the text by libpq's quoting. Outside a
+transaction the server makes one of all statements in a message: nothing may depend on that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow
+from psycopg.types.numeric import Int8
 
 from refresher.postgres.sessions import Connection
 
-
-def together(*statements: sql.SQL) -> sql.SQL:
-    """These statements as one text."""
-    return sql.SQL(";\n".join(statement.as_string() for statement in statements))
+_SEPARATOR = sql.SQL(";\n")
 
 
 def ask_together(
-    connection: Connection, statements: sql.SQL, parameters: Mapping[str, Any]
+    connection: Connection, statements: Sequence[sql.SQL], parameters: Mapping[str, Any]
 ) -> list[list[DictRow]]:
-    """Send statements as one message, and return the rows of each.
+    """Run statements with the same parameters, and return the rows of each.
 
     Raises:
-        psycopg.Error: one of them failed; what others of them returned is lost.
+        psycopg.Error: one of them failed; those after it were not run.
     """
-    cursor = psycopg.ClientCursor(connection, row_factory=connection.row_factory)
-    cursor.execute(statements, parameters)
-    return [result.fetchall() for result in cursor.results()]
+    if connection.prepare_threshold is None:
+        cursor = psycopg.ClientCursor(connection, row_factory=connection.row_factory)
+        cursor.execute(_SEPARATOR.join(statements), parameters)
+        return [result.fetchall() for result in cursor.results()]
+    # Small numbers would come as smallint, and a statement is prepared for each choice of types.
+    typed = {
+        name: Int8(value) if type(value) is int else value for name, value in parameters.items()
+    }
+    return [
+        connection.execute(statement, typed, prepare=True).fetchall() for statement in statements
+    ]

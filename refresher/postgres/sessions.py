@@ -1,9 +1,10 @@
 """Connections as refresher needs them, on any stock PostgreSQL and through a transaction pooler.
 
-No session state is ever relied on: no session SET, no session locks, no server-side prepared
-statements, no LISTEN. Everything a transaction needs is set by SET LOCAL at its start. Only of a
-connection that is ours alone the server is asked to look after it: behind a network that died, idle
-ones would stay for hours, and with each such death there would be more.
+No session state is ever relied on: no session SET, no session locks, no LISTEN. Everything a
+transaction needs is set by SET LOCAL at its start. Only of a connection that is ours alone, with no
+pooler in between, two things are asked that last. The server looks after it: behind a network that
+died, idle ones would stay for hours, and with each such death there would be more. And statements
+are prepared that say `prepare=True`: planning them takes longer than running them.
 """
 
 import os
@@ -39,6 +40,8 @@ _CLIENT_CHECK = {
 _SERVER_CHECK_MILLISECONDS = 6000
 """How long a server may be silent on the network before it counts as gone."""
 _IDLE_IN_TRANSACTION = "10s"
+_ONLY_WHEN_ASKED = 2**31
+"""After how many executions psycopg prepares a statement of which nothing is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class Endpoint:
 
 
 def connect(endpoint: Endpoint, *, application: str = "refresher") -> Connection:
-    """Open a connection to a writable database.
+    """Open a connection to a writable database; it can be asked to prepare statements.
 
     Raises:
         UnreachableError: no server answers, it refuses us, it is too old, or it is a read-only
@@ -135,6 +138,8 @@ def _require_usable(endpoint: Endpoint, connection: Connection) -> None:
             " = off"
         )
         raise UnreachableError(message)
+    if row["keepalives"] is not None:
+        connection.prepare_threshold = _ONLY_WHEN_ASKED
 
 
 def major(connection: psycopg.Connection[Any]) -> int:

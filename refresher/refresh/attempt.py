@@ -34,7 +34,7 @@ from refresher.checks.contents import as_recorded
 from refresher.errors import FailureReason, RefresherError, RefreshError, UnreachableError
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
-from refresher.postgres.messages import ask_together, together
+from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import (
     Connection,
@@ -54,7 +54,7 @@ from refresher.refresh.transaction import (
 from refresher.runs import Outcome, Run
 
 _QUERIES = load_queries("refresher.refresh", "attempt.sql")
-_OPEN = together(READ_TARGET, _QUERIES["open_run"])
+_OPEN = (*READ_TARGET, _QUERIES["open_run"])
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class Attempt:
         return self._refresh(self._opened_run(opened), target, opened)
 
     def _open(self, connection: Connection) -> tuple[Target | None, dict[str, Any]]:
-        """Step 1, in one message; it has its snapshots to itself."""
+        """Step 1."""
         task = self.task
         *found, (opened,) = ask_together(
             connection,

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from typing import Any, assert_never
 
 import psycopg
@@ -20,7 +19,7 @@ from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener, RunStarted
 from refresher.freshness import Age, refreshed
 from refresher.postgres import identifiers
-from refresher.postgres.messages import ask_together, together
+from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, major
 from refresher.refresh import concurrent, full
@@ -36,8 +35,8 @@ _LOCK_TIMEOUT = "ProcessInterrupts"
 
 NOWAIT has the same SQLSTATE, and their messages are in the server's language."""
 
-_TAKE_FENCE = together(_QUERIES["take_slot"], _QUERIES["lock_fence"], _QUERIES["take_fence"])
-_TAKE_FENCE_BELOW = together(_TAKE_FENCE, _QUERIES["read_upstreams"])
+_TAKE_FENCE = (_QUERIES["take_slot"], _QUERIES["lock_fence"], _QUERIES["take_fence"])
+_TAKE_FENCE_BELOW = (*_TAKE_FENCE, _QUERIES["read_upstreams"])
 """The same for a view that has upstreams."""
 _BEGIN = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {settings}{locks}")
 _LOCK = sql.SQL("; LOCK TABLE {sources} IN ACCESS SHARE MODE")
@@ -198,7 +197,7 @@ class Transaction:
         churn = after["updated"] + max(after["inserted"], after["deleted"] or 0)
         finished, _ = ask_together(
             connection,
-            _finish(major(connection)),
+            (_QUERIES["finish_run"], _QUERIES.on("count_at_once", major(connection))),
             {
                 **{name: before[name] for name in ("as_of", "data_as_of", "oldest", "watermark")},
                 **{name: after[name] for name in _MEASURED},
@@ -230,11 +229,6 @@ def begin_statement(session: Session, timeouts: Timeouts, target: Target) -> sql
     locks = _LOCK.format(sources=sql.SQL(", ").join(map(identifiers.relation, lockable)))
     settings = session.local_settings(timeouts)
     return _BEGIN.format(settings=settings, locks=locks if lockable else sql.SQL(""))
-
-
-@cache
-def _finish(of_major: int) -> sql.SQL:
-    return together(_QUERIES["finish_run"], _QUERIES.on("count_at_once", of_major))
 
 
 def _with_ages(

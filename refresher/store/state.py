@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from psycopg.types.numeric import Int8
+
 from refresher.config.model import View
 from refresher.freshness import Distrust
 from refresher.postgres.queries import load_queries
@@ -44,7 +46,7 @@ class ViewState:
 
 def read_clock(connection: Connection) -> datetime:
     """What time it is, in the database."""
-    row = connection.execute(_QUERIES["clock"]).fetchone()
+    row = connection.execute(_QUERIES["clock"], prepare=True).fetchone()
     assert row is not None  # noqa: S101 - the query always returns one row
     now: datetime = row["now"]
     return now
@@ -59,6 +61,7 @@ def read_states(connection: Connection, views: Mapping[str, View]) -> dict[str, 
             "schemas": [view.relation.schema for view in views.values()],
             "names": [view.relation.name for view in views.values()],
         },
+        prepare=True,
     ).fetchall()
     runs = _read_unsuccessful(
         connection, {row["view"]: row["success_run"] or 0 for row in rows if row["relation"]}
@@ -79,7 +82,9 @@ def read_states(connection: Connection, views: Mapping[str, View]) -> dict[str, 
 
 def _read_unsuccessful(connection: Connection, since: Mapping[str, int]) -> dict[str, list[Run]]:
     rows = connection.execute(
-        _QUERIES["unsuccessful_runs"], {"views": list(since), "since": list(since.values())}
+        _QUERIES["unsuccessful_runs"],
+        {"views": list(since), "since": [Int8(run) for run in since.values()]},
+        prepare=True,
     )
     runs: dict[str, list[Run]] = {}
     for row in rows:
