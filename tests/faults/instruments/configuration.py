@@ -28,6 +28,8 @@ def configured(stage: Stage[Any], change: Callable[[str], str]) -> Iterator[None
 
 def put_in_force(stage: Stage[Any], text: str) -> None:
     """Have all members follow a valid configuration, and wait until they do."""
+    for member in stage.daemons.members:
+        member.wait_for_log("daemon.started")  # until then SIGHUP is what it is to any process
     followed = {member: count(member, RELOADED) for member in stage.daemons.members}
     replace(stage.config_path, text.encode())
     for member in followed:

@@ -8,7 +8,7 @@ from tests.faults.places import Place, private
 from tests.faults.stage import Stage
 from tests.waiting import wait_until
 
-_AT_ONCE = 5
+_AT_ONCE = 3
 """So many come and go beside the members, which take over what they leave."""
 _LONGEST_LIFE_SECONDS = 4.0
 _GONE_SECONDS = 3.0

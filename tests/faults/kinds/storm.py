@@ -40,6 +40,8 @@ def inject(stage: Stage[Place], times: int) -> None:
     """Write one invalid configuration after the other, each with a SIGHUP to everybody."""
     valid = stage.config_path.read_text()
     members = list(stage.daemons.members)
+    for member in members:
+        member.wait_for_log("daemon.started")
     held = {member: _held(stage, member) for member in members}
     rejections = {member: count(member, REJECTED) for member in members}
     invalid = _invalid(valid)
