@@ -54,6 +54,7 @@ class Vacuumer:
         self._unremovable: dict[str, int] = {}
         self._problems: dict[str, str] = {}
         self._connection: Connection | None = None
+        self._hand: Connection | None = None
         self._outdated = threading.Event()
         self._bell = threading.Event()
         self._stopping = threading.Event()
@@ -137,14 +138,21 @@ class Vacuumer:
             self._disconnect()
         if self._connection is None:
             self._connection = connect(self._endpoint, application="refresher vacuum")
-        for name, counted in count(self._connection, views).items():
+        try:
+            self._vacuum_all(self._connection, views)
+        finally:
+            if self._hand is not None:
+                self._hand.close()
+
+    def _vacuum_all(self, connection: Connection, views: Mapping[str, View]) -> None:
+        for name, counted in count(connection, views).items():
             if self._stopping.is_set():
                 return
             left = min(self._unremovable.get(name, 0), counted.dead_rows)
             self._unremovable[name] = left
             match decide(counted.facts(left)):
                 case Wanted(command, reason):
-                    self._vacuum(self._connection, views[name], counted, command, reason)
+                    self._vacuum(connection, views[name], counted, command, reason)
                 case NotYet(wait):
                     self._want([name], wait)
                 case None:
@@ -160,7 +168,7 @@ class Vacuumer:
         began = time.monotonic()
         try:
             done = not self._must_give_way(view.name) and vacuum(
-                self._endpoint,
+                self._connected(),
                 connection,
                 view,
                 counted.oid,
@@ -176,6 +184,12 @@ class Vacuumer:
         if done:
             took = time.monotonic() - began
             self._tell(connection, view, command, reason, took)
+
+    def _connected(self) -> Connection:
+        """The connection that commands are carried out by, for as long as one follows another."""
+        if self._hand is None or self._hand.closed:
+            self._hand = connect(self._endpoint, application="refresher vacuum")
+        return self._hand
 
     def _must_give_way(self, view: str) -> bool:
         return self._stopping.is_set() or self._needed(view)

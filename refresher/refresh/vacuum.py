@@ -70,7 +70,7 @@ def decide(facts: VacuumFacts) -> Wanted | NotYet | None:
             total = facts.rows + facts.dead_rows
             reasons[Command.VACUUM] = f"{facts.dead_rows:,} of {total:,} rows are dead"
     if facts.since_analyze is None:
-        if facts.rows:
+        if facts.rows > _LEAST_ROWS:
             reasons[Command.ANALYZE] = "it was never analysed"
     elif facts.modified > limit:
         if (wait := _wait(facts.since_analyze)) is not None:

@@ -21,8 +21,6 @@ from refresher.postgres import identifiers
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import (
     Connection,
-    Endpoint,
-    connect,
     detects_disconnects,
     is_pooled,
     major,
@@ -87,7 +85,7 @@ def count(connection: Connection, views: Mapping[str, View]) -> dict[str, Counte
 
 
 def vacuum(
-    endpoint: Endpoint,
+    connection: Connection,
     watching: Connection,
     view: View,
     oid: int,
@@ -98,28 +96,27 @@ def vacuum(
     """Carry out a command; returns whether it was carried out, and not given up for somebody else.
 
     Args:
-        endpoint: where; the command has a connection of its own.
-        watching: a connection by which to see who waits.
+        connection: for this alone; it is closed if the command is given up, since a request to
+            cancel may come late.
+        watching: another one, by which to see who waits.
         view: what is vacuumed.
         oid: its relation's.
         command: what to do.
         give_way: asked all the time; true if it has to be given up.
 
     Raises:
-        UnreachableError: the database can't be reached.
         psycopg.Error: whatever PostgreSQL says.
     """
-    with connect(endpoint, application="refresher vacuum") as connection:
-        _settle(connection, view)
-        work = _Work(connection, _COMMANDS[command].format(identifiers.relation(view.relation)))
-        work.start()
-        try:
-            while not work.ended(_LOOK_SECONDS):
-                if give_way() or _awaited(watching, oid):
-                    work.cancel()
-        finally:
-            work.finish()
-        return work.outcome()
+    _settle(connection, view)
+    work = _Work(connection, _COMMANDS[command].format(identifiers.relation(view.relation)))
+    work.start()
+    try:
+        while not work.ended(_LOOK_SECONDS):
+            if give_way() or _awaited(watching, oid):
+                work.cancel()
+    finally:
+        work.finish()
+    return work.outcome()
 
 
 def wait_until_counted(connection: Connection, view: View, command: Command) -> Counted | None:
@@ -191,7 +188,10 @@ class _Work:
         while self._thread.is_alive():
             self.cancel()
             if self._connection.closed or self.ended(_LOOK_SECONDS):
-                return
+                break
+        self._connection.remove_notice_handler(self._notice)
+        if self._cancelled:
+            self._connection.close()
 
     def outcome(self) -> bool:
         """Whether it was done; raises what went wrong, unless that was a cancellation of ours."""
