@@ -24,7 +24,7 @@ FIND_PYTHON := for candidate in $(CANDIDATES); do \
 		exit 1; \
 	fi
 
-.PHONY: demo test test-majors test-pooler test-least-privilege faults torture lint bench lock clean help
+.PHONY: demo test test-majors test-pooler test-least-privilege faults torture lint bench bench-schedule lock clean help
 
 demo: $(PROJECT)  ## replay the incident and cure it; ARGS=--once stops after one cycle
 	@$(BIN)/refresher demo $(ARGS)
@@ -59,6 +59,10 @@ lint: $(PROJECT)  ## ruff, mypy and the import contracts
 bench: $(PROJECT)  ## what refresher costs and how fast it is
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+bench-schedule: $(PROJECT)  ## 1,000 and 10,000 views on time: speed, lateness, memory; VIEWS="1000"
+	@$(BIN)/python -m tests.bench.schedule --views $${VIEWS:-1000 10000} \
+		--minutes $${MINUTES:-1} $(ARGS)
+
 lock: $(UV)  ## renew the locked requirements; ARGS=--upgrade moves to newer versions
 	@$(UV) pip compile --quiet pyproject.toml --group dev --extra embedded --universal \
 		--python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -74,7 +78,7 @@ clean:  ## remove .venv and every cache; data of servers stay
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 help:  ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(PROJECT): $(REQUIREMENTS) pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
