@@ -31,7 +31,7 @@ class Daemon:
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.process = process
         self._log = log
-        self._up = False
+        self._said: set[str] = set()
 
     @property
     def pid(self) -> int:
@@ -77,8 +77,17 @@ class Daemon:
     @property
     def up(self) -> bool:
         """Whether it has begun to work with the database."""
-        self._up = self._up or any(event["event"] == "database.up" for event in self.events())
-        return self._up
+        return self._has_said("database.up")
+
+    @property
+    def started(self) -> bool:
+        """Whether it heeds signals, or is gone; who gets one before just dies of it."""
+        return self._has_said("daemon.started") or self.process.poll() is not None
+
+    def _has_said(self, event: str) -> bool:
+        if event not in self._said:
+            self._said |= {logged["event"] for logged in self.events()}
+        return event in self._said
 
     def listen(self) -> str:
         """Where its web server is, as a URL; waits until it is."""
@@ -233,6 +242,11 @@ class Daemons:
             self.members[number] = self._start_member(number)
 
     def _end(self, daemons: Sequence[Daemon], *, drain: float = DRAIN_SECONDS) -> None:
+        wait_until(
+            lambda: all(daemon.started for daemon in daemons),
+            _FAR_TOO_LONG_SECONDS,
+            what="daemons to heed signals",
+        )
         asked_at, began = datetime.now(UTC), time.monotonic()
         gone = {daemon for daemon in daemons if daemon.process.poll() is not None}
         for daemon in daemons:
