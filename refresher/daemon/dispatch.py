@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from heapq import nsmallest
 from typing import assert_never
 
 import psycopg
@@ -22,7 +21,8 @@ from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unre
 from refresher.runs import Trigger
 from refresher.schedule.decision import Decision, Due, Idle, Waiting
 from refresher.schedule.due import misfires
-from refresher.schedule.urgency import Turn, turn
+from refresher.schedule.line import Line
+from refresher.schedule.urgency import turn
 from refresher.schedule.wakeups import Wakeups
 from refresher.store.state import ViewState
 
@@ -46,8 +46,8 @@ class Dispatcher:
     wake: Callable[[Iterable[str]], None]
     emit: Listener
     _submitted: set[str] = field(default_factory=set)
-    _pending: dict[str, Turn] = field(default_factory=dict)
-    """Those that are due and have not begun, with their places in the line."""
+    _line: Line = field(default_factory=Line)
+    """Those that are due and have not begun."""
     _since: dict[str, datetime] = field(default_factory=dict)
     """When those could have begun: the first time that was said while they waited."""
     _held_until: dict[str, float] = field(default_factory=dict)
@@ -104,23 +104,18 @@ class Dispatcher:
             free = self.database.max_parallel + self._ahead - len(self._submitted)
             if now < self._full_until:
                 return []
-            waiting = (
-                each
-                for name, each in self._pending.items()
-                if self._held_until.get(name, 0.0) <= now
-            )
-            return [each.view for each in nsmallest(free, waiting)]
+            return self._line.first(free, lambda name: self._held_until.get(name, 0.0) <= now)
 
     def wanted(self, view: str) -> bool:
         """Whether a view waits for a free worker, or a worker has it."""
         with self._lock:
-            return view in self._pending or view in self._submitted
+            return view in self._line or view in self._submitted
 
     def forget(self, names: Iterable[str]) -> None:
         """These views are not configured any more."""
         with self._lock:
             for name in names:
-                self._pending.pop(name, None)
+                self._line.leave(name)
                 self._since.pop(name, None)
                 self._held_until.pop(name, None)
                 self._degraded.pop(name, None)
@@ -169,19 +164,18 @@ class Dispatcher:
                 return
             # A newer instant takes nothing from the waiting for an older one.
             since = self._since[name] = min(self._since.get(name, due.ready_at), due.ready_at)
-            self._pending[name] = turn(
-                name, due, since=since, data_as_of=state.data_as_of, limit=limit
-            )
+            place = turn(name, due, since=since, data_as_of=state.data_as_of, limit=limit)
+            self._line.stand(place)
 
     def _leave_line(self, name: str) -> None:
         with self._lock:
-            self._pending.pop(name, None)
+            self._line.leave(name)
             if name not in self._submitted:
                 self._since.pop(name, None)
 
     def _start(self, view: View, due: Due, state: ViewState, graph: Graph) -> None:
         with self._lock:
-            if self._pending.pop(view.name, None) is None:
+            if not self._line.leave(view.name):
                 return
             self._submitted.add(view.name)
             since = self._since.get(view.name, due.ready_at)
@@ -232,5 +226,5 @@ class Dispatcher:
 
     def _show(self) -> None:
         busy = min(len(self._submitted), self.database.max_parallel)
-        self.vitals.queue_length = len(self._pending) + len(self._submitted) - busy
+        self.vitals.queue_length = len(self._line) + len(self._submitted) - busy
         self.vitals.workers_busy = busy
