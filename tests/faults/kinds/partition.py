@@ -25,6 +25,7 @@ from tests.faults.stage import Stage, Work
 _REPLICAS = 3
 _LIMIT_SECONDS = 15.0
 _PATIENCE_SECONDS = 40.0
+_START_SECONDS = 90.0
 _LOOK_SECONDS = 0.05
 _MOST_STAGGER_SECONDS = 2.0
 
@@ -82,7 +83,8 @@ class _Cut:
 
 def inject(stage: Stage[Apart], times: int) -> None:
     """Cut off all three, one after the other, while a fourth goes on; then mend them."""
-    with stage.daemons.extra():
+    with stage.daemons.extra() as fourth:
+        fourth.wait_for_log("database.up", deadline=_START_SECONDS)
         for begin in range(0, times, _REPLICAS):
             cuts: list[_Cut] = []
             for _ in range(min(_REPLICAS, times - begin)):

@@ -15,6 +15,7 @@ from tests.waiting import wait_until
 
 _LIMIT_SECONDS = 15.0
 _PATIENCE_SECONDS = 30.0
+_START_SECONDS = 90.0
 
 # Who may write: a refresh, which asks for READ WRITE whatever the default is, and an application.
 # The parts of daemons that only read stay, to find out by themselves.
@@ -33,7 +34,7 @@ def inject(stage: Stage[Replicated], times: int) -> None:
     """Promote, in one way and in the other, and make the old primary the next standby."""
     ways = cycle((_leave_read_only, _switch_over))
     with stage.daemons.extra(environment={"DATABASE_URL": stage.place.both}) as follower:
-        follower.wait_for_log("database.up")
+        follower.wait_for_log("database.up", deadline=_START_SECONDS)
         for _ in range(times):
             stage.wait_for_work()
             _promote(stage, next(ways), follower)
