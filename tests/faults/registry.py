@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.faults.kind import Kind, Solo
 from tests.faults.kinds import (
+    clock_changes,
     clocks,
     commit_stuck,
     commit_unanswered,
@@ -50,4 +51,5 @@ KINDS: tuple[Kind[Any] | Solo, ...] = (
     disk_full.KIND,
     connection_limit.KIND,
     pooler.KIND,
+    clock_changes.KIND,
 )
