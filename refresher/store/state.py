@@ -13,6 +13,8 @@ from refresher.postgres.sessions import Connection
 from refresher.runs import Run, Strategy
 
 _QUERIES = load_queries("refresher.store", "store.sql")
+_FEW = 100
+"""A statement for so many views at most is prepared: a plan that is kept knows not how many come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ def read_states(connection: Connection, views: Mapping[str, View]) -> dict[str, 
             "schemas": [view.relation.schema for view in views.values()],
             "names": [view.relation.name for view in views.values()],
         },
-        prepare=True,
+        prepare=len(views) <= _FEW,
     ).fetchall()
     runs = _read_unsuccessful(
         connection, {row["view"]: row["success_run"] or 0 for row in rows if row["relation"]}
@@ -84,7 +86,7 @@ def _read_unsuccessful(connection: Connection, since: Mapping[str, int]) -> dict
     rows = connection.execute(
         _QUERIES["unsuccessful_runs"],
         {"views": list(since), "since": [Int8(run) for run in since.values()]},
-        prepare=True,
+        prepare=len(since) <= _FEW,
     )
     runs: dict[str, list[Run]] = {}
     for row in rows:
