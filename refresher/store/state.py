@@ -14,7 +14,7 @@ from refresher.runs import Run, Strategy
 
 _QUERIES = load_queries("refresher.store", "store.sql")
 _FEW = 100
-"""A statement for so many views at most is prepared: a plan that is kept knows not how many come."""
+"""For more views no plan is kept: it would be made for a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
