@@ -25,6 +25,7 @@ from refresher.cli.person import name_of_person
 from refresher.cli.presence import present
 from refresher.cli.progress import show_jobs
 from refresher.cli.wording import describe_run
+from refresher.config.digest import digest
 from refresher.config.model import Config, View
 from refresher.errors import RefresherError
 from refresher.graph import Graph
@@ -160,7 +161,7 @@ def _prepared(config: Config, alias: str, wanted: _Wanted) -> Iterator[ManualRef
         with connect(endpoint) as connection:
             require_current(connection)
             graph = read_graph(connection, managed)
-            left = left_to_daemons(connection, database, managed)
+            left = left_to_daemons(connection, digest(database, managed), managed)
             register(connection, managed, graph, max_parallel=database.max_parallel, left=left)
             views = wanted.reached(config, alias, graph)
             usual = {view.name: read_median_seconds(connection, view.name) for view in views}

@@ -47,13 +47,14 @@ class Chores:
         """The staleness each view should stay below."""
         self.left: frozenset[str] = frozenset()
         """The views that are left to daemons with a newer configuration."""
+        self.configuration = ""
+        """The digest by which this daemon was made known."""
         self._database = database
         self._worker = worker
         self._emit = emit
         self._in_flight = in_flight
         self._told: Mapping[str, View] | None = None
         """The views that this daemon is known to know."""
-        self._configuration = ""
         self._configured_at: datetime | None = None
         self._newer: frozenset[Configured] | None = None
         """The daemons with a newer configuration; None if that is to be found out."""
@@ -102,7 +103,7 @@ class Chores:
         self._beat_at = time.monotonic()
         if self._retired:
             return
-        newer = newer_than(self._configuration, living)
+        newer = newer_than(self.configuration, living)
         if newer != self._newer:
             has_newer = presence.views_of(connection, {daemon.worker for daemon in newer})
             self._newer = newer
@@ -150,8 +151,8 @@ class Chores:
 
     def _introduce(self, connection: Connection, views: Mapping[str, View]) -> None:
         configuration = digest(self._database, views)
-        if configuration != self._configuration:
-            self._configuration, self._configured_at = configuration, None
+        if configuration != self.configuration:
+            self.configuration, self._configured_at = configuration, None
         self._configured_at = presence.beat(
             connection,
             worker=self._worker,
@@ -169,7 +170,7 @@ class Chores:
         changed.
         """
         return any(
-            (daemon.worker, daemon.configuration) == (self._worker, self._configuration)
+            (daemon.worker, daemon.configuration) == (self._worker, self.configuration)
             for daemon in living
         )
 

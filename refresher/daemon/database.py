@@ -125,8 +125,11 @@ class DatabaseLoop:
         return {name: view for name, view in self._views.items() if name not in left}
 
     def ask_what_is_left(self, connection: Connection) -> frozenset[str]:
-        """The views that are left to such daemons at this moment, as the database has it."""
-        return left_to_daemons(connection, self.database, self._views)
+        """The views that are left to such daemons at this moment, as the database has it.
+
+        What was reloaded a moment ago is not known there yet, and left to nobody for that.
+        """
+        return left_to_daemons(connection, self._chores.configuration, self._views)
 
     @property
     def busy(self) -> int:

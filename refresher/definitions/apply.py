@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from refresher.catalog.introspection import RELATION_KINDS, read_graph, read_standing
+from refresher.config.digest import digest
 from refresher.config.model import View
 from refresher.definitions.fences import alone
 from refresher.definitions.marks import drop_leftovers
@@ -132,7 +133,7 @@ class _Work:
     def _register(self, graph: Graph) -> None:
         connection, views = self.populator.session.connection(), self.populator.views
         database = self.populator.database
-        left = left_to_daemons(connection, database, views)
+        left = left_to_daemons(connection, digest(database, views), views)
         register(connection, views, graph, max_parallel=database.max_parallel, left=left)
 
     def _standing(self, connection: Connection) -> dict[str, View]:

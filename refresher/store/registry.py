@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 
 from psycopg.types.json import Jsonb
 
-from refresher.config.digest import digest
-from refresher.config.model import Database, View
+from refresher.config.model import View
 from refresher.freshness import effective_max_staleness
 from refresher.graph import Graph
 from refresher.postgres.queries import load_queries
@@ -54,11 +53,11 @@ def register(
 
 
 def left_to_daemons(
-    connection: Connection, database: Database, views: Mapping[str, View]
+    connection: Connection, configuration: str, views: Collection[str]
 ) -> frozenset[str]:
-    """Those of a database's views that living daemons have in a newer configuration than this."""
-    newer = newer_than(digest(database, views), configured(connection))
-    return views_of(connection, {daemon.worker for daemon in newer}) & views.keys()
+    """Those of some views that living daemons have in a newer configuration than this one."""
+    newer = newer_than(configuration, configured(connection))
+    return views_of(connection, {daemon.worker for daemon in newer}).intersection(views)
 
 
 def forget_abandoned(connection: Connection) -> None:

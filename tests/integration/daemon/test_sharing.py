@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from refresher.catalog.introspection import read_graph
+from refresher.config.digest import digest
 from refresher.config.model import Database as DatabaseConfig
 from refresher.config.model import Secret, View
 from refresher.daemon.chores import Chores
@@ -218,7 +219,7 @@ def test_commands_do_not_overrule_daemons(connections: list[Connection]) -> None
     shell = connections[1]
 
     def register_as_a_command(views: Mapping[str, View]) -> None:
-        left = left_to_daemons(shell, CRM, views)
+        left = left_to_daemons(shell, digest(CRM, views), views)
         register(shell, views, read_graph(shell, views), max_parallel=1, left=left)
 
     register_as_a_command(OLD)
