@@ -18,8 +18,8 @@ from tests.faults.history import Exit, Kill, Record
 from tests.waiting import wait_until
 
 DRAIN_SECONDS = 5.0
-_LEAVE_SECONDS = 5.0
-"""What ending may take besides draining, on a busy machine."""
+_LEAVE_SECONDS = 10.0
+"""What ending may take besides draining: what is cancelled gets as long to record its end."""
 _FAR_TOO_LONG_SECONDS = 60.0
 _TAIL_LINES = 20
 _NOTHING: Mapping[str, str] = MappingProxyType({})
