@@ -253,7 +253,7 @@ class DatabaseLoop:
             if self._draining.is_set():
                 self._chores.retire(connection, views)
             else:
-                self._scan(connection, views, woken & views.keys() - self._left)
+                self._scan(connection, views, (woken & views.keys()) - self._left)
             self.heartbeat = time.monotonic()
             self._vitals.tick()
             rest = min(_REST_SHARE * (self.heartbeat - began), _LONGEST_REST_SECONDS)
@@ -294,8 +294,9 @@ class DatabaseLoop:
 
     def _first_in_line(self, views: Mapping[str, View]) -> set[str]:
         first = set(self._dispatcher.first_in_line())
-        self._dispatcher.forget(first - views.keys())  # a reload took them away meanwhile
-        return first & views.keys()
+        known = first & views.keys()
+        self._dispatcher.forget(first - known)  # a reload took them away meanwhile
+        return known
 
     def _read_clock(self, connection: Connection) -> datetime:
         before = time.time()
