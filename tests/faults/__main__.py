@@ -33,7 +33,11 @@ _SHOWN = 20
 def main(arguments: Sequence[str], kinds: Sequence[Kind[Any] | Solo] = KINDS) -> int:
     """Return what the shell is to see."""
     options = _parser(kinds).parse_args(arguments)
-    chosen = [kind for kind in kinds if not options.only or kind.name in options.only]
+    chosen = [
+        kind
+        for kind in kinds
+        if (not options.only or kind.name in options.only) and _times(kind, options)
+    ]
     missing = [
         f"{kind.name}: {problem}"
         for kind in chosen

@@ -71,7 +71,7 @@ class Kind(Generic[P]):
     """What it is, in the report."""
     ci: int
     full: int
-    """How often it is injected."""
+    """How often it is injected; 0 in CI where `make test` does so anyway."""
     place: Callable[[Path], AbstractContextManager[P]]
     """Makes the place, in a folder of the stage's own. Kinds with one place share a stage."""
     inject: Callable[[Stage[P], int], None]
