@@ -17,8 +17,8 @@ from refresher.config import parsing
 from refresher.config.crontab import check_cron
 from refresher.config.model import GRANT_OPTION, PRIVILEGES, Secret
 from refresher.config.query import check_expression, check_index_definition, check_query
+from refresher.hours import DAYS, Hours, parse_hours
 from refresher.names import RelationName, check_name
-from refresher.windows import DAYS, Hours, parse_hours
 
 REFUSED = "refused"
 """The type of a complaint whose context has `problem`, and `otherwise` without the value."""

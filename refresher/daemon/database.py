@@ -20,6 +20,7 @@ from refresher.daemon.applying import Applying, ApplyingCancelled
 from refresher.daemon.chores import Chores
 from refresher.daemon.dispatch import Dispatcher
 from refresher.daemon.rescan import Rescan
+from refresher.daemon.sharing import Sharing, without
 from refresher.daemon.throttling import Throttling
 from refresher.daemon.workers import Workers
 from refresher.errors import RefresherError
@@ -69,9 +70,7 @@ class DatabaseLoop:
         self._vitals = vitals
         self._clock_offset = timedelta()
         self._views = dict(views)
-        self._shared: Mapping[str, View] = self._views
-        self._own: Mapping[str, View] = self._views
-        self._left: frozenset[str] = frozenset()
+        self._sharing = Sharing()
         self._emit = emit
         self._prepare = prepare
         self._worker = worker
@@ -121,8 +120,7 @@ class DatabaseLoop:
 
     def own_views(self) -> Mapping[str, View]:
         """The views that are not left to daemons with a newer configuration."""
-        left = self._chores.left
-        return {name: view for name, view in self._views.items() if name not in left}
+        return without(self._views, self._chores.left)
 
     def ask_what_is_left(self, connection: Connection) -> frozenset[str]:
         """The views that are left to such daemons at this moment, as the database has it.
@@ -245,28 +243,19 @@ class DatabaseLoop:
                 self._chores.do(connection, views)
                 if not self._draining.is_set():
                     self._throttling.look(connection)
-                woken |= self._share(views)
-                woken |= self._rescan.next(
-                    connection, self._own, self._chores.graph, self._chores.aims
+                changed_hands = self._sharing.follow(views, self._chores.left)
+                self._dispatcher.forget(changed_hands)
+                woken |= changed_hands | self._rescan.next(
+                    connection, self._sharing.own, self._chores.graph, self._chores.aims
                 )
                 rescan_at = time.monotonic() + RESCAN_SECONDS
             if self._draining.is_set():
                 self._chores.retire(connection, views)
             else:
-                self._scan(connection, views, (woken & views.keys()) - self._left)
+                self._scan(connection, views, (woken & views.keys()) - self._sharing.left)
             self.heartbeat = time.monotonic()
             self._vitals.tick()
             rest = min(_REST_SHARE * (self.heartbeat - began), _LONGEST_REST_SECONDS)
-
-    def _share(self, views: Mapping[str, View]) -> frozenset[str]:
-        """Start no more of what is left to others; returns what is this daemon's again."""
-        left = self._chores.left
-        back = self._left - left
-        if left != self._left or views is not self._shared:
-            self._dispatcher.forget(left)
-            self._shared, self._left = views, left
-            self._own = {name: view for name, view in views.items() if name not in left}
-        return back
 
     def _scan(self, connection: Connection, views: Mapping[str, View], names: set[str]) -> None:
         """Look at some views and who is first in line, and have done what is due."""

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from refresher import nominal
 from refresher.config.model import Cron, Every, Kind, View
 from refresher.errors import FailureReason
+from refresher.hours import parse_hours
 from refresher.names import RelationName
 from refresher.runs import Outcome, Run, Trigger
 from refresher.schedule.decision import Facts
 from refresher.schedule.upstreams import UpstreamFacts
-from refresher.windows import Windows, parse_hours
+from refresher.windows import Windows
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from refresher.config.model import AfterUpstream, Cron, Every, Kind, Manual, TargetLag, View
 from refresher.errors import FailureReason
+from refresher.hours import parse_hours
 from refresher.refresh.retry import RetryAt, next_attempt
 from refresher.runs import Outcome, Trigger
 from refresher.schedule import instants
 from refresher.schedule.aims import Aim
 from refresher.schedule.decision import Decision, Due, Idle, Waiting
 from refresher.schedule.due import decide, misfires, next_due_at, undischarged
-from refresher.windows import Windows, parse_hours
+from refresher.windows import Windows
 from tests.unit.builders import (
     DAY,
     HOUR,

@@ -23,8 +23,9 @@ from refresher.freshness import (
     state,
 )
 from refresher.graph import Graph
+from refresher.hours import parse_hours
 from refresher.schedule import instants
-from refresher.windows import Windows, parse_hours
+from refresher.windows import Windows
 from tests.unit.builders import DAY, HOUR, MINUTE, NOON, crons, everies, moments, view
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")

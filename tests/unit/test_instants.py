@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from refresher.config.model import AfterUpstream, Cron, Every, Manual, Schedule
 from refresher.freshness import longest_gap
+from refresher.hours import parse_hours
 from refresher.schedule.instants import count, jitter_of, latest, next_after
-from refresher.windows import Windows, parse_hours
+from refresher.windows import Windows
 from tests.unit.builders import DAY, HOUR, MINUTE, NOON, SECOND, crons, everies, moments, windowed
 
 schedules: st.SearchStrategy[Schedule] = st.one_of(everies(), crons(), windowed())

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from refresher.config.model import AfterUpstream, Every, Kind, Manual, Schedule, TargetLag
 from refresher.graph import Graph
+from refresher.hours import parse_hours
 from refresher.schedule.aims import MARGIN, Infeasible, aims, infeasible
-from refresher.windows import Windows, parse_hours
+from refresher.windows import Windows
 from tests.unit.builders import HOUR, MINUTE, NOON, SECOND, view
 from tests.unit.world import Fate, World, dice
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from refresher.windows import DAYS, Windows, longest_closed, parse_hours
+from refresher.hours import DAYS, parse_hours
+from refresher.windows import Windows, longest_closed
 from tests.unit.builders import DAY, HOUR, MINUTE, ZONES, moments
 
 JUST = timedelta.resolution

@@ -8,7 +8,8 @@ import pytest
 
 from refresher.config.digest import digest
 from refresher.config.model import Cron, Database, Every, Index, Secret, Throttle
-from refresher.windows import Windows, parse_hours
+from refresher.hours import parse_hours
+from refresher.windows import Windows
 from tests.unit.builders import view
 
 DATABASE = Database(alias="crm", conninfo=Secret("host=here password=hunter2"))

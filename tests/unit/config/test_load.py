@@ -22,9 +22,10 @@ from refresher.config.model import (
     Throttle,
     Timeouts,
 )
+from refresher.hours import parse_hours
 from refresher.names import RelationName
 from refresher.runs import Strategy
-from refresher.windows import Windows, parse_hours
+from refresher.windows import Windows
 from tests.unit.config.project import Project
 
 EVERYTHING = """
