@@ -19,6 +19,7 @@ from refresher.observe.vitals import DatabaseVitals
 from refresher.postgres.failures import describe
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unrecorded
 from refresher.runs import Trigger
+from refresher.schedule.ahead import Ahead
 from refresher.schedule.decision import Decision, Due, Idle, Waiting
 from refresher.schedule.due import misfires
 from refresher.schedule.line import Line
@@ -28,11 +29,6 @@ from refresher.store.state import ViewState
 
 _HOLD = timedelta(milliseconds=250)
 """How soon a view is looked at again that found its fence or every slot taken."""
-_AHEAD_SECONDS = 0.1
-"""Work for so long is handed out ahead, so that no worker waits for the loop between refreshes that
-take milliseconds. It is no longer because what is handed out can't be overtaken any more."""
-_NEWEST_SHARE = 0.2
-"""How much the newest refresh counts in what is usual."""
 
 
 @dataclass(slots=True)
@@ -53,13 +49,12 @@ class Dispatcher:
     _held_until: dict[str, float] = field(default_factory=dict)
     _full_until: float = 0.0
     """Every slot was taken, by other processes too."""
-    _usual_seconds: float = field(default=_AHEAD_SECONDS, init=False)
-    """How long refreshes took lately."""
-    _ahead: int = field(default=0, init=False)
-    """How many tasks are handed out besides those at work: one more after each success, and none
-    when the slots turn out to be shared."""
+    _ahead: Ahead = field(init=False)
     _degraded: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._ahead = Ahead(self.database.max_parallel)
 
     def look(
         self,
@@ -101,7 +96,7 @@ class Dispatcher:
         """Who would begin now, most urgent first: to be decided about anew before."""
         now = time.monotonic()
         with self._lock:
-            free = self.database.max_parallel + self._ahead - len(self._submitted)
+            free = self.database.max_parallel + self._ahead.number - len(self._submitted)
             if now < self._full_until:
                 return []
             return self._line.first(free, lambda name: self._held_until.get(name, 0.0) <= now)
@@ -129,10 +124,10 @@ class Dispatcher:
             case Ended() | NotBegun(Obstacle.DISCHARGED | Obstacle.EARLY):
                 self._since.pop(name, None)
                 woken = {name, *downstream}
-                if isinstance(result, Ended):
-                    self._hand_out_ahead(result.run.duration_seconds)
+                if isinstance(result, Ended) and result.run.succeeded:
+                    self._ahead.succeeded(result.run.duration_seconds or 0.0)
             case NotBegun(Obstacle.SLOT):
-                self._ahead = 0
+                self._ahead.refused()
                 self._full_until = time.monotonic() + _HOLD.total_seconds()
                 self._hold(name)
             case NotBegun() | Unrecorded() | psycopg.Error() | RefresherError():
@@ -147,14 +142,6 @@ class Dispatcher:
             self._show()
         # Even if that is nobody: whoever is first in line is looked at each time.
         self.wake(woken)
-
-    def _hand_out_ahead(self, took_seconds: float | None) -> None:
-        with self._lock:
-            if took_seconds is not None:
-                self._usual_seconds += _NEWEST_SHARE * (took_seconds - self._usual_seconds)
-            most = self.database.max_parallel * _AHEAD_SECONDS / max(self._usual_seconds, 0.001)
-            self._ahead = min(self._ahead + 1, round(most) - self.database.max_parallel)
-            self._ahead = max(self._ahead, 0)
 
     def _stand_in_line(
         self, name: str, due: Due, state: ViewState, limit: timedelta | None

@@ -28,6 +28,8 @@ class Session:
         self.worker = worker
         self._connection: Connection | None = None
         self._checks_client: bool | None = None
+        self._local_settings: dict[Timeouts, sql.SQL] = {}
+        """What was composed for this connection: it takes as long as two statements."""
 
     def connection(self) -> Connection:
         """A connection that is idle and believed to work.
@@ -37,6 +39,7 @@ class Session:
         """
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = connect(self.endpoint, application=f"refresher {self.worker}")
+            self._local_settings.clear()
         return self._connection
 
     @property
@@ -57,19 +60,23 @@ class Session:
         """The configured SET LOCAL settings."""
         return self.endpoint.session
 
-    def local_settings(self, timeouts: Timeouts) -> sql.Composed:
+    def local_settings(self, timeouts: Timeouts) -> sql.SQL:
         """The SET LOCAL statements that long work on a view begins with.
 
         Its own timeouts bound it: one on whole transactions, which PostgreSQL 17 and later may have
         from the role or the database, would end it in the middle.
         """
-        whole = {"transaction_timeout": "0"} if major(self.connection()) >= _WITH_TIMEOUT else {}
-        return local_settings(
-            {**self.settings, **whole},
-            statement=timeouts.statement,
-            lock=timeouts.lock,
-            checks_client=self.checks_client,
-        )
+        connection = self.connection()
+        if timeouts not in self._local_settings:
+            whole = {"transaction_timeout": "0"} if major(connection) >= _WITH_TIMEOUT else {}
+            composed = local_settings(
+                {**self.settings, **whole},
+                statement=timeouts.statement,
+                lock=timeouts.lock,
+                checks_client=self.checks_client,
+            )
+            self._local_settings[timeouts] = sql.SQL(composed.as_string(connection))
+        return self._local_settings[timeouts]
 
     def cancel(self) -> None:
         """Ask the server to cancel what the connection is running, from another thread."""
