@@ -26,7 +26,7 @@ class _Overtaken(Session):
         super().__init__(endpoint, worker="test/overtaken")
         self._first = first
 
-    def local_settings(self, timeouts: Timeouts) -> sql.Composed:
+    def local_settings(self, timeouts: Timeouts) -> sql.SQL:
         assert isinstance(self._first.run(), Ended)
         return super().local_settings(timeouts)
 
