@@ -1,7 +1,7 @@
 """A run: one recorded attempt at a refresh, as a value. Ground floor, pure."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, assert_never
@@ -74,10 +74,14 @@ class Run:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Run":
-        """Build a run from a row of `refresher.run`."""
+        """Build a run from a row of `refresher.run`.
+
+        A column that is not known here is passed over: the store may have been upgraded by a newer
+        daemon while this one goes on.
+        """
         return cls(
             **{
-                **row,
+                **{field.name: row[field.name] for field in fields(cls)},
                 "trigger": Trigger(row["trigger"]),
                 "strategy": row["strategy"] and Strategy(row["strategy"]),
                 "outcome": row["outcome"] and Outcome(row["outcome"]),
@@ -87,9 +91,9 @@ class Run:
 
     def as_json(self) -> dict[str, Any]:
         """The run as the JSON every command prints; times are ISO 8601."""
-        fields = asdict(self)
-        del fields["id"]
+        values = asdict(self)
+        del values["id"]
         return {
             name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in fields.items()
+            for name, value in values.items()
         }

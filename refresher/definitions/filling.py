@@ -156,7 +156,6 @@ class Filling:
         if row is None:
             message = f"the record of filling {self.view.name!r} vanished meanwhile; apply again"
             raise RefreshError(message, reason=FailureReason.LOST)
-        del row["notified"]
         return Run.from_row(row)
 
     def fail(self, connection: Connection, error: BaseException | None) -> None:

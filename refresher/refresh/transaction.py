@@ -215,7 +215,6 @@ class Transaction:
         if not finished:
             message = "the record of this run vanished while it ran"
             raise RefreshError(message, reason=FailureReason.LOST)
-        del finished[0]["notified"]
         return Run.from_row(finished[0])
 
     def _stop_if_cancelled(self) -> None:

@@ -54,3 +54,8 @@ def test_json_has_the_documented_fields_and_no_others() -> None:
         "failed",
         "lock_timeout",
     )
+
+
+def test_a_column_of_a_newer_store_is_passed_over() -> None:
+    ended = run(outcome=Outcome.FAILED)
+    assert Run.from_row({**asdict(ended), "mood": "sour"}) == ended
