@@ -4,7 +4,8 @@
 
 A view that reads base tables only is due then. One with refreshed upstreams gets no fresher than
 they are: it is due when they have something newer, unless they will have something newer still in
-time for `start by`. So it is refreshed once for what all its upstreams bring, and not before.
+time for `start by`. So it is refreshed once for what all its upstreams bring, and not before. Where
+nobody knows how old what they read is, it is due whenever one of them was refreshed.
 
 A due instant that failed for good does not hold up the ones after it: they follow one lag apart.
 """
@@ -122,12 +123,17 @@ def _follow(facts: Aimed, as_of: datetime) -> Pending | NotYet:
 
 
 def _brings_newer(facts: Aimed) -> bool:
-    """Whether a refresh now would be of newer data, back to the base tables."""
-    offered = [each.data_as_of for each in facts.upstreams]
-    known = [moment for moment in offered if moment is not None]
-    if len(known) < len(offered):
+    """Whether a refresh now would be of newer data, back to the base tables, as far as that shows.
+
+    What a filled upstream reads may be of unknown age for good, as where nobody here refreshes it.
+    Then its newer contents are all that can be had.
+    """
+    if any(each.as_of is None for each in facts.upstreams):
         return False
-    return facts.data_as_of is None or min(known) > facts.data_as_of
+    known = [each.data_as_of for each in facts.upstreams if each.data_as_of is not None]
+    if facts.data_as_of is None or len(known) < len(facts.upstreams):
+        return True
+    return min(known) > facts.data_as_of
 
 
 def _oldest(above: Sequence[UpstreamFacts]) -> str:

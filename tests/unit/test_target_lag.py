@@ -177,6 +177,19 @@ def test_a_manual_upstream_is_left_alone() -> None:
     assert len(world.successes_of("v")) <= 1  # it would get no fresher
 
 
+def test_who_reads_what_is_of_unknown_age_is_refreshed_with_it() -> None:
+    world = world_of(
+        {"u": TargetLag(target=HOUR), "v": TargetLag(target=5 * MINUTE)},
+        dice(),
+        {"u": 1.0, "v": 1.0},
+        v="u",
+    )
+    world.unmanaged = frozenset({"u"})
+    world.pass_time(HOUR)
+    assert len(world.successes_of("u")) >= 10
+    assert len(world.successes_of("v")) == len(world.successes_of("u"))
+
+
 def test_a_failing_upstream_holds_up_nothing_but_what_it_brings() -> None:
     world = world_of(
         {"a": Every(every=MINUTE), "b": Every(every=MINUTE), "c": TargetLag(target=10 * MINUTE)},

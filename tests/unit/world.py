@@ -82,6 +82,8 @@ class World:
     """How long an attempt takes."""
     usual: Mapping[str, float] = field(default_factory=dict)
     """How many seconds those of each view are known to take, where there are targets."""
+    unmanaged: frozenset[str] = frozenset()
+    """The views that read something of which nobody knows how old it is, besides."""
     successes: list[Success] = field(default_factory=list)
     attempts: list[tuple[str, Due]] = field(default_factory=list)
     decisions: dict[str, Decision] = field(default_factory=dict)
@@ -205,7 +207,8 @@ class World:
         stored.unsuccessful.append(opened)
         as_of, seen, fate = self.now, self._read(name), self.fate(name)
         read = [self.stored[up].data_as_of for up in seen]
-        data_as_of = None if None in read else min([as_of, *filter(None, read)])
+        unknown = None in read or name in self.unmanaged
+        data_as_of = None if unknown else min([as_of, *filter(None, read)])
 
         def end() -> None:
             stored.running = False
