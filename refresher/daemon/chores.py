@@ -129,6 +129,7 @@ class Chores:
             self._read_graph(connection, views)
         if time.monotonic() >= self._purge_at:
             connection.execute(_QUERIES["purge_runs"])
+            connection.execute(_QUERIES["forget_requests"])
             connection.execute(_QUERIES["bury_workers"])
             forget_abandoned(connection)
             self._purge_at = time.monotonic() + _PURGE_SECONDS

@@ -257,6 +257,13 @@ CROSS JOIN LATERAL (
 ) AS excess
 WHERE r.id = excess.id AND r.outcome IS NOT NULL
 
+-- name: forget_requests
+-- description: Forget what was asked for and done: once nothing tells any more how old contents are,
+-- as after a failover, it would be asked for again, past pauses and throttles.
+DELETE FROM refresher.request AS q
+USING refresher.contents AS s
+WHERE s.view = q.view AND s.as_of >= q.requested_at
+
 -- name: clock
 -- description: The one clock.
 SELECT clock_timestamp() AS now

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 from refresher.runs import Strategy
 from refresher.store import control
@@ -10,6 +11,7 @@ from tests.conftest import Database
 from tests.integration.store.conftest import make_known, make_view, open_run, values
 from tests.integration.store.test_presence import silence
 
+QUERIES = load_queries("refresher.store", "store.sql")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -158,3 +160,20 @@ def test_views_are_served_by_living_daemons(connection: Connection) -> None:
     silence(connection, "gone")
 
     assert control.served_views(connection, ["b", "c", "d", "e"]) == {"b"}
+
+
+def test_what_was_asked_for_and_done_is_not_asked_for_again_on_another_server(
+    connection: Connection,
+) -> None:
+    refreshed(connection, "done")
+    refreshed(connection, "waits")
+    control.request(connection, "done", strategy=None, by="ada")
+    connection.execute("UPDATE refresher.state SET as_of = clock_timestamp() WHERE view = 'done'")
+    asked = control.request(connection, "waits", strategy=None, by="ada")
+
+    connection.execute(QUERIES["forget_requests"])
+    connection.execute("UPDATE refresher.state SET lineage = 'another/00000001'")
+
+    assert state_of(connection, "done").as_of is None
+    assert state_of(connection, "done").requested_at is None
+    assert state_of(connection, "waits").requested_at == asked
