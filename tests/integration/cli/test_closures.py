@@ -127,6 +127,7 @@ def test_a_daemon_refreshes_what_was_asked_for_top_down(
     commands.configure({**by_hand, "left_v": VIEWS["left_v"]})
     commands.apply()
     with commands.daemon() as daemon:
+        daemon.wait_for_log("database.up")
         done = commands.run("run-now", "left_m", "--upstream", "--no-wait")
         assert done.code == 0
         daemon.wait_for_log("run.succeeded", view="left_m")
