@@ -180,7 +180,29 @@ WITH ended AS (
     ON CONFLICT (view, metric, label) DO UPDATE SET value = t.value + excluded.value
 )
 SELECT
-    ended.*,
+    -- Each by its name: prepared, a * would fail once a newer daemon has added a column to the table.
+    ended.id,
+    ended.view,
+    ended.due_at,
+    ended.trigger,
+    ended.strategy,
+    ended.reason,
+    ended.outcome,
+    ended.attempt,
+    ended.started_at,
+    ended.finished_at,
+    ended.as_of,
+    ended.duration_seconds,
+    ended.queue_wait_seconds,
+    ended.lock_wait_seconds,
+    ended.rows,
+    ended.bytes,
+    ended.rows_inserted,
+    ended.rows_updated,
+    ended.rows_deleted,
+    ended.failure,
+    ended.error,
+    ended.worker,
     -- Past 8,000 bytes it would fail the refresh. The names in it, at most 63 bytes each, become six
     -- times as long at the worst; nothing else in it is of anybody's making.
     pg_notify('refresher', row_to_json(told)::text)::text AS notified

@@ -130,6 +130,16 @@ def test_as_of_is_when_the_transaction_began(workshop: Workshop) -> None:
     )
 
 
+def test_a_store_that_a_newer_daemon_upgrades_meanwhile_fails_no_refresh(
+    workshop: Workshop,
+) -> None:
+    view = workshop.view("v", "SELECT 1 AS id")
+    workshop.refresh(view)
+    for table in ("run", "state", "fence"):
+        workshop.execute(f"ALTER TABLE refresher.{table} ADD COLUMN later int")
+    assert workshop.refresh(view).succeeded
+
+
 def test_a_refresh_that_writes_nothing_advances_as_of_only(workshop: Workshop) -> None:
     view = workshop.view("m", "SELECT id, v FROM t")
     first = workshop.refresh(view)
