@@ -38,6 +38,7 @@ pool_mode = transaction
 max_client_conn = 500
 default_pool_size = 40
 server_idle_timeout = 5
+query_wait_timeout = 5
 logfile = {directory}/log
 """
 
