@@ -13,9 +13,13 @@ from refresher.names import quoted
 from refresher.postgres import identifiers
 from refresher.postgres.failures import breaks_connection, describe
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import Connection, short_transaction
+from refresher.postgres.sessions import Connection, set_local, short_transaction
 
 _QUERIES = load_queries("refresher.store", "migrate.sql")
+
+_LOCK_TIMEOUT = "4s"
+"""Less than refreshes wait by default. Changing a table waits for refreshes of older daemons, which
+may take long, and everybody else, who only reads it, waits behind that."""
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -55,6 +59,7 @@ def migrate(connection: Connection) -> tuple[Migration, ...]:
     try:
         with short_transaction(connection):
             connection.execute(_QUERIES["lock_migrations"])
+            connection.execute(set_local("lock_timeout", _LOCK_TIMEOUT))
             return _run(connection, [step for step in known if step.version > _version(connection)])
     except psycopg.Error as error:
         if breaks_connection(error):
@@ -97,6 +102,11 @@ def _refusal(connection: Connection, error: psycopg.Error) -> str:
         return (
             f"{refused}: it stands but does not say its version, as after a restore without data;"
             " nothing in it can be used, so DROP SCHEMA refresher CASCADE, then try again"
+        )
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return (
+            f"{refused} now: refreshes at work use it; a daemon tries again by itself, a command"
+            " wants to be called again; or stop the older daemons first"
         )
     if not isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{refused}: {describe(error)}"

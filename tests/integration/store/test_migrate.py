@@ -131,6 +131,21 @@ def test_replicas_that_start_at_once_migrate_once(
         assert value(admin, "SELECT count(*) FROM refresher.migration") == len(migrations())
 
 
+def test_an_upgrade_does_not_stand_in_the_way_of_long_refreshes(database: Database) -> None:
+    with database.connect() as connection, database.connect() as refresh:
+        connection.execute(
+            "DELETE FROM refresher.migration"
+            " WHERE version = (SELECT max(version) FROM refresher.migration)"
+        )
+        with refresh.transaction():
+            refresh.execute("SELECT FROM refresher.state, refresher.worker")
+            with pytest.raises(StoreError, match="refreshes at work use it"):
+                migrate(connection)
+        assert value(connection, "SELECT max(version) FROM refresher.migration") == (
+            len(migrations()) - 1
+        )
+
+
 def test_a_newer_store_is_refused(database: Database) -> None:
     newest = len(migrations())
     with database.connect() as connection:
