@@ -311,7 +311,11 @@ LEFT JOIN refresher.request AS q ON q.view = w.view
 
 -- name: unsuccessful_runs
 -- description: Runs of some views since their last success, oldest first, at most 20 a view.
-SELECT r.*
+-- Prepared, a * would fail once a newer daemon has added a column to the table.
+SELECT
+    r.id, r.view, r.due_at, r.trigger, r.strategy, r.reason, r.outcome, r.attempt, r.started_at,
+    r.finished_at, r.as_of, r.duration_seconds, r.queue_wait_seconds, r.lock_wait_seconds, r.rows,
+    r.bytes, r.rows_inserted, r.rows_updated, r.rows_deleted, r.failure, r.error, r.worker
 FROM unnest(%(views)s::text[], %(since)s::bigint[]) AS w (view, since)
 CROSS JOIN LATERAL (
     SELECT *

@@ -177,3 +177,15 @@ def test_what_was_asked_for_and_done_is_not_asked_for_again_on_another_server(
     assert state_of(connection, "done").as_of is None
     assert state_of(connection, "done").requested_at is None
     assert state_of(connection, "waits").requested_at == asked
+
+
+def test_states_are_read_from_a_store_that_a_newer_daemon_has_upgraded(
+    connection: Connection, database: Database
+) -> None:
+    refreshed(connection, "v")
+    open_run(connection, "v", outcome="failed", failure="other")
+    before = state_of(connection, "v")
+    with database.connect() as newer:
+        for table in ("run", "state", "request", "pause", "fence", "view"):
+            newer.execute(f"ALTER TABLE refresher.{table} ADD COLUMN later int".encode())
+    assert state_of(connection, "v") == before
