@@ -182,6 +182,7 @@ def _only(view: View) -> Windows | None:
 def _decide_target(view: View, facts: Facts) -> Decision:
     if facts.aim is None:
         return Idle(None)
+    tried = (run.due_at for run in facts.unsuccessful if run.trigger is Trigger.SCHEDULE)
     aimed = target.Aimed(
         view=view.name,
         aim=facts.aim,
@@ -190,6 +191,7 @@ def _decide_target(view: View, facts: Facts) -> Decision:
         data_as_of=facts.data_as_of if facts.populated else None,
         upstreams=facts.upstreams,
         jitter=view.schedule.jitter if isinstance(view.schedule, TargetLag) else timedelta(),
+        tried=max(tried, default=None),
     )
     match target.decide(aimed):
         case target.NotYet(until, reason):

@@ -7,7 +7,8 @@ they are: it is due when they have something newer, unless they will have someth
 time for `start by`. So it is refreshed once for what all its upstreams bring, and not before. Where
 nobody knows how old what they read is, it is due whenever one of them was refreshed.
 
-A due instant that failed for good does not hold up the ones after it: they follow one lag apart.
+A due instant that failed for good does not hold up the ones after it: they follow one lag apart,
+also where the lag has become a little longer or shorter since, as what is usual always does.
 """
 
 from collections.abc import Sequence
@@ -53,6 +54,8 @@ class Aimed:
     upstreams: tuple[UpstreamFacts, ...]
     jitter: timedelta = timedelta()
     """The most by which it begins earlier than it must, to spread the load."""
+    tried: datetime | None = None
+    """The newest instant that was tried without success."""
 
     @property
     def start_by(self) -> datetime | None:
@@ -75,7 +78,7 @@ def decide(facts: Aimed) -> Pending | NotYet:
         every = Every(every=facts.aim.lag)
         filled_by = instants.latest(every, facts.view, facts.now)
         assert filled_by is not None  # noqa: S101 - `every` has always had one
-        return Pending(filled_by, Trigger.SCHEDULE)
+        return Pending(_newest(facts, filled_by), Trigger.SCHEDULE)
     if facts.upstreams and not _reads_newest(facts):
         return _follow(facts, facts.as_of)
     start_by = facts.start_by
@@ -96,7 +99,10 @@ def next_after(facts: Aimed) -> datetime | None:
 
 
 def _newest(facts: Aimed, first: datetime) -> datetime:
-    """The newest of the instants that follow the first one, one lag apart."""
+    """The newest of the instants that follow the first one, or the one that was tried."""
+    tried = facts.tried
+    if tried is not None and tried <= facts.now and (facts.as_of is None or tried > facts.as_of):
+        first = tried
     return first + (facts.now - first) // facts.aim.lag * facts.aim.lag
 
 

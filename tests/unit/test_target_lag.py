@@ -16,7 +16,7 @@ from refresher.hours import parse_hours
 from refresher.schedule.aims import MARGIN, Infeasible, aims, infeasible
 from refresher.windows import Windows
 from tests.unit.builders import HOUR, MINUTE, NOON, SECOND, view
-from tests.unit.world import Fate, World, dice
+from tests.unit.world import Fate, Stored, World, dice
 
 RANDOM = st.randoms(use_true_random=True)
 
@@ -96,6 +96,26 @@ def test_what_failed_for_good_is_tried_again_one_lag_later() -> None:
 
 
 # ── what a view with a target reads ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_what_failed_for_good_is_not_tried_more_often_as_its_aim_changes_a_little(
+    *, filled: bool
+) -> None:
+    world = world_of(
+        {"u": Every(every=24 * HOUR), "v": TargetLag(target=10 * MINUTE)},
+        dice(),
+        {"u": 1.0, "v": 1.0},
+        v="u",
+    )
+    if not filled:
+        world.stored["u"] = Stored(as_of=None)
+    world.fate = lambda name: Fate.REFUSED if name == "u" else Fate.SUCCESS
+    for minute in range(120):
+        world.usual = {"u": 1.0, "v": 1.0 + minute % 7 / 100}
+        world.pass_time(MINUTE)
+    tried = [due for name, due in world.attempts if name == "u"]
+    assert 10 <= len(tried) <= 14
 
 
 def test_a_chain_is_refreshed_top_down_in_time() -> None:
