@@ -31,10 +31,12 @@ from refresher.refresh.vacuum import Command, VacuumFacts
 
 _QUERIES = load_queries("refresher.refresh", "vacuum.sql")
 
+# Nothing is cut off the end: that takes ACCESS EXCLUSIVE, and on a standby readers are cancelled
+# for it (postgresql.org/docs: sql-vacuum.html, hot-standby.html).
 _COMMANDS = {
-    Command.VACUUM: sql.SQL("VACUUM (SKIP_LOCKED, PARALLEL 0) {}"),
+    Command.VACUUM: sql.SQL("VACUUM (SKIP_LOCKED, PARALLEL 0, TRUNCATE false) {}"),
     Command.ANALYZE: sql.SQL("ANALYZE (SKIP_LOCKED) {}"),
-    Command.BOTH: sql.SQL("VACUUM (SKIP_LOCKED, PARALLEL 0, ANALYZE) {}"),
+    Command.BOTH: sql.SQL("VACUUM (SKIP_LOCKED, PARALLEL 0, TRUNCATE false, ANALYZE) {}"),
 }
 _LOOK_SECONDS = 0.05
 """How often it is asked whether somebody waits; a plain refresh waits for 300 ms."""
