@@ -1,5 +1,7 @@
 """What a user may write, key by key. The descriptions are the reference documentation's source.
 
+It is long because it is all of the language, in one place.
+
 A key that is not given is None (null itself is refused when the document is read), so that a view
 can take it from `defaults`; the defaults shown here are those `model.py` fills in.
 """

@@ -17,14 +17,12 @@ Why it holds: docs/adr/0001-one-transaction-and-a-fence-row.md. How it fails:
                        does not come soon is left open, for whoever can take the fence later
 """
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 
@@ -38,11 +36,9 @@ from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import (
     Connection,
-    milliseconds,
-    set_local,
-    short_transaction,
 )
 from refresher.refresh.choose import Choice, ChooseFacts, Impossible, choose
+from refresher.refresh.recording import end_run, read_verdict, uncancelled
 from refresher.refresh.session import Session
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unrecorded
 from refresher.refresh.transaction import (
@@ -56,9 +52,6 @@ from refresher.runs import Outcome, Run
 _QUERIES = load_queries("refresher.refresh", "attempt.sql")
 _OPEN = (*READ_TARGET, _QUERIES["open_run"])
 
-T = TypeVar("T")
-
-_LATE_CANCELLATIONS = 10
 _RECORDING_SECONDS = 15.0
 _RECORDING_PAUSE_SECONDS = 0.25
 """How long, and how often, a database that went away is asked to take the record of the end.
@@ -168,7 +161,7 @@ class Attempt:
         connection = self.session.connection()
         try:
             connection.execute("ROLLBACK")
-            _uncancelled(lambda: connection.execute(_QUERIES["forget_run"], {"run": run.id}))
+            uncancelled(lambda: connection.execute(_QUERIES["forget_run"], {"run": run.id}))
         except psycopg.Error as error:
             self._leave(error)
             return Unrecorded(run.id, describe(error))
@@ -183,12 +176,12 @@ class Attempt:
                 connection = self.session.connection()
                 if unanswered:
                     patience = timedelta(seconds=max(0.0, deadline - time.monotonic()))
-                    committed = _read_verdict(connection, run, patience)
+                    committed = read_verdict(connection, run, patience)
                     if committed is not None:
                         return self._ended(committed)
                 failure = self._failure(error, transaction) | as_recorded(error)
-                end = partial(_end, connection, run, transaction, failure)
-                return self._ended(_uncancelled(end))
+                end = partial(end_run, connection, run, transaction, failure)
+                return self._ended(uncancelled(end))
             except (UnreachableError, psycopg.Error) as trouble:
                 self.session.discard()
                 if time.monotonic() > deadline or self._cancelled.is_set():
@@ -229,18 +222,6 @@ class Attempt:
             self.session.discard()
 
 
-def _uncancelled(act: Callable[[], T]) -> T:
-    """Do what a cancellation that comes too late for the refresh must not cut off.
-
-    Raises:
-        psycopg.Error: it fails, or is cancelled again and again.
-    """
-    for _ in range(_LATE_CANCELLATIONS):
-        with contextlib.suppress(psycopg.errors.QueryCanceled):
-            return act()
-    return act()
-
-
 def _require(target: Target | None, task: Task) -> Target:
     relation = task.view.relation
     if target is None:
@@ -270,40 +251,3 @@ def _choose(task: Task, target: Target, numbers: dict[str, Any]) -> Choice:
             return choice
         case Impossible(reason=reason, message=message):
             raise RefreshError(message, reason=reason)
-
-
-def _read_verdict(connection: Connection, run: Run, patience: timedelta) -> Run | None:
-    """The record after an unanswered COMMIT, once PostgreSQL has decided; None if it did not.
-
-    Raises:
-        psycopg.Error: nothing is decided yet, or the database went away again.
-    """
-    with short_transaction(connection):
-        connection.execute(set_local("lock_timeout", milliseconds(patience)))
-        connection.execute(_QUERIES["wait_for_fence"], {"view": run.view})
-        row = connection.execute(_QUERIES["read_run"], {"run": run.id}).fetchone()
-    found = Run.from_row(row) if row else None
-    return found if found and found.outcome else None
-
-
-def _end(
-    connection: Connection,
-    run: Run,
-    transaction: Transaction | None,
-    failure: dict[str, Any],
-) -> Run:
-    row = connection.execute(
-        _QUERIES["end_run"],
-        {
-            "run": run.id,
-            "strategy": transaction and transaction.choice.strategy,
-            "reason": transaction and transaction.choice.reason,
-            "lock_wait": transaction and transaction.lock_wait,
-            **failure,
-        },
-    ).fetchone()
-    row = row or connection.execute(_QUERIES["read_run"], {"run": run.id}).fetchone()
-    if row is None:
-        message = f"the record of a run of {run.view!r} vanished"
-        raise RefreshError(message, reason=FailureReason.LOST)
-    return Run.from_row(row)

@@ -76,14 +76,18 @@ class Counted:
 def count(connection: Connection, views: Mapping[str, View]) -> dict[str, Counted]:
     """What is counted in each of these views that stands and is filled."""
     rows = connection.execute(
-        _QUERIES.on("facts", major(connection)),
+        _QUERIES["facts"],
         {
             "views": list(views),
             "schemas": [view.relation.schema for view in views.values()],
             "names": [view.relation.name for view in views.values()],
         },
+    ).fetchall()
+    found = connection.execute(
+        _QUERIES.on("permitted", major(connection)), {"oids": [row["oid"] for row in rows]}
     )
-    return {row.pop("view"): Counted(**row) for row in rows}
+    ours = {row["oid"] for row in found}
+    return {row.pop("view"): Counted(**row, permitted=row["oid"] in ours) for row in rows}
 
 
 def vacuum(

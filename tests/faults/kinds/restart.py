@@ -42,27 +42,10 @@ def _kill_backend(stage: Stage[Private]) -> None:
     os.kill(stage.wait_for_work().backend, signal.SIGKILL)
 
 
-FAST = Kind(
-    name="restart-fast",
-    shows="PostgreSQL restarted, fast",
-    ci=5,
-    full=30,
-    place=private,
-    inject=_again(_fast),
-)
-IMMEDIATE = Kind(
-    name="restart-immediate",
-    shows="PostgreSQL restarted, immediate",
-    ci=5,
-    full=30,
-    place=private,
-    inject=_again(_immediate),
-)
-BACKEND = Kind(
-    name="kill-backend",
-    shows="kill -9 of the backend of a refresh",
-    ci=5,
-    full=30,
-    place=private,
-    inject=_again(_kill_backend),
-)
+def _kind(name: str, shows: str, fell: Callable[[Stage[Private]], None]) -> Kind[Private]:
+    return Kind(name=name, shows=shows, ci=5, full=30, place=private, inject=_again(fell))
+
+
+FAST = _kind("restart-fast", "PostgreSQL restarted, fast", _fast)
+IMMEDIATE = _kind("restart-immediate", "PostgreSQL restarted, immediate", _immediate)
+BACKEND = _kind("kill-backend", "kill -9 of the backend of a refresh", _kill_backend)

@@ -106,6 +106,20 @@ def test_the_dead_rows_of_churn_are_removed(site: Site) -> None:
     assert site.dead_rows() == 0
 
 
+def test_space_is_not_given_back_for_that_would_cancel_readers_on_standbys(site: Site) -> None:
+    site.view(rows=20_000)
+    site.execute("DELETE FROM v_source WHERE id > 100")
+    (before,) = site.execute("SELECT pg_relation_size('v') AS bytes")
+    site.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY v")
+    wait_until(lambda: site.dead_rows() > 19_000, what="PostgreSQL to count")
+
+    site.vacuumer().refreshed("v")
+
+    assert site.wait_vacuumed().dead_rows == 0
+    (after,) = site.execute("SELECT pg_relation_size('v') AS bytes")
+    assert after == before
+
+
 def test_a_new_view_is_analysed_at_the_start(site: Site) -> None:
     site.view("rested")
     site.view("new")
