@@ -19,13 +19,14 @@ RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m"}
 _QUERIES = load_queries("refresher.catalog", "introspection.sql")
 
 
-READ_TARGET = (_QUERIES["target"], _QUERIES["sources"])
+READ_TARGET = _QUERIES["target"]
 """What `target_of` makes a value of; it needs the parameters of `names_of`."""
 
 
 def read_target(connection: Connection, relation: RelationName) -> Target | None:
     """The relation to refresh with everything a refresh must know, or None if it is missing."""
-    return target_of(relation, *ask_together(connection, READ_TARGET, names_of(relation)))
+    (found,) = ask_together(connection, [READ_TARGET], names_of(relation))
+    return target_of(relation, found)
 
 
 def names_of(relation: RelationName) -> dict[str, str]:
@@ -33,24 +34,26 @@ def names_of(relation: RelationName) -> dict[str, str]:
     return {"schema": relation.schema, "name": relation.name}
 
 
-def target_of(
-    relation: RelationName, found: Sequence[DictRow], sources: Sequence[DictRow]
-) -> Target | None:
-    """The value of what `READ_TARGET` returned."""
+def target_of(relation: RelationName, found: Sequence[DictRow]) -> Target | None:
+    """The value of what `READ_TARGET` returned: a row for each source, or one without any."""
     if not found:
         return None
     return Target(
-        **found[0],
+        oid=found[0]["oid"],
+        relation_kind=found[0]["relation_kind"],
+        populated=found[0]["populated"],
+        unique_index=found[0]["unique_index"],
         relation=relation,
         sources=tuple(
             # What it reads, through plain views.
             Source(
-                oid=row["oid"],
+                oid=row["source"],
                 relation=RelationName(row["schema"], row["name"]),
                 lockable=row["lockable"],
                 storages=tuple(row["storages"]),
             )
-            for row in sources
+            for row in found
+            if row["source"] is not None
         ),
     )
 

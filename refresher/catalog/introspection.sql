@@ -1,41 +1,35 @@
 -- name: target
--- description: The relation to refresh and whether a unique index lets CONCURRENTLY work on it.
-SELECT
-    c.oid,
-    c.relkind::text AS relation_kind,
-    c.relispopulated AS populated,
-    (
-        -- The rule of REFRESH CONCURRENTLY (src/backend/commands/matview.c, is_usable_unique_index).
-        SELECT ic.relname::text
-        FROM pg_catalog.pg_index AS i
-        JOIN pg_catalog.pg_class AS ic ON ic.oid = i.indexrelid
-        WHERE i.indrelid = c.oid
-            AND i.indisunique AND i.indimmediate AND i.indisvalid
-            AND i.indpred IS NULL AND i.indexprs IS NULL
-            AND i.indnkeyatts > 0
-            AND ic.relam = (SELECT am.oid FROM pg_catalog.pg_am AS am WHERE am.amname = 'btree')
-        ORDER BY i.indexrelid
-        LIMIT 1
-    ) AS unique_index
-FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = %(schema)s AND c.relname = %(name)s
-
--- name: sources
--- description: Everything a view reads that is not a plain view, in one fixed order for locking.
-WITH RECURSIVE reads (oid) AS (
+-- description: The relation to refresh, and what it reads that is no plain view, in one fixed order.
+WITH RECURSIVE target AS (
+    SELECT
+        c.oid,
+        c.relkind::text AS relation_kind,
+        c.relispopulated AS populated,
+        (
+            -- What lets CONCURRENTLY work on it: the rule of src/backend/commands/matview.c,
+            -- is_usable_unique_index.
+            SELECT ic.relname::text
+            FROM pg_catalog.pg_index AS i
+            JOIN pg_catalog.pg_class AS ic ON ic.oid = i.indexrelid
+            WHERE i.indrelid = c.oid
+                AND i.indisunique AND i.indimmediate AND i.indisvalid
+                AND i.indpred IS NULL AND i.indexprs IS NULL
+                AND i.indnkeyatts > 0
+                AND ic.relam = (SELECT am.oid FROM pg_catalog.pg_am AS am WHERE am.amname = 'btree')
+            ORDER BY i.indexrelid
+            LIMIT 1
+        ) AS unique_index
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = %(schema)s AND c.relname = %(name)s
+), reads (oid) AS (
     SELECT d.refobjid
     FROM pg_catalog.pg_rewrite AS r
     JOIN pg_catalog.pg_depend AS d
         ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
         AND d.refobjid <> r.ev_class
-    WHERE r.ev_type = '1' AND r.ev_class = (
-        SELECT v.oid
-        FROM pg_catalog.pg_class AS v
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = v.relnamespace
-        WHERE n.nspname = %(schema)s AND v.relname = %(name)s
-    )
+    WHERE r.ev_type = '1' AND r.ev_class = (SELECT target.oid FROM target)
     UNION
     SELECT d.refobjid
     FROM reads
@@ -45,27 +39,36 @@ WITH RECURSIVE reads (oid) AS (
         ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
         AND d.refobjid <> r.ev_class
+), sources AS (
+    SELECT
+        c.oid,
+        n.nspname::text AS schema,
+        c.relname::text AS name,
+        c.relkind IN ('r', 'p') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+            AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS lockable,
+        CASE c.relkind
+            WHEN 'p' THEN ARRAY(
+                SELECT t.relid::oid
+                FROM pg_catalog.pg_partition_tree(c.oid) AS t
+                WHERE t.isleaf
+                ORDER BY t.relid
+            )
+            ELSE ARRAY[c.oid]
+        END AS storages
+    FROM reads
+    JOIN pg_catalog.pg_class AS c ON c.oid = reads.oid AND c.relkind IN ('r', 'p', 'm', 'f')
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 )
 SELECT
-    c.oid,
-    n.nspname::text AS schema,
-    c.relname::text AS name,
-    c.relkind IN ('r', 'p') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
-        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS lockable,
-    CASE c.relkind
-        WHEN 'p' THEN ARRAY(
-            SELECT t.relid::oid
-            FROM pg_catalog.pg_partition_tree(c.oid) AS t
-            WHERE t.isleaf
-            ORDER BY t.relid
-        )
-        ELSE ARRAY[c.oid]
-    END AS storages
-FROM reads
-JOIN pg_catalog.pg_class AS c ON c.oid = reads.oid
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'f')
-ORDER BY c.oid
+    target.*,
+    sources.oid AS source,
+    sources.schema,
+    sources.name,
+    sources.lockable,
+    sources.storages
+FROM target
+LEFT JOIN sources ON true
+ORDER BY sources.oid
 
 -- name: storage_files
 -- description: The files behind relations as they are now, whatever the snapshot is.

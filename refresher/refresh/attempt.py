@@ -50,7 +50,7 @@ from refresher.refresh.transaction import (
 from refresher.runs import Outcome, Run
 
 _QUERIES = load_queries("refresher.refresh", "attempt.sql")
-_OPEN = (*READ_TARGET, _QUERIES["open_run"])
+_OPEN = (READ_TARGET, _QUERIES["open_run"])
 
 _RECORDING_SECONDS = 15.0
 _RECORDING_PAUSE_SECONDS = 0.25
@@ -96,7 +96,7 @@ class Attempt:
     def _open(self, connection: Connection) -> tuple[Target | None, dict[str, Any]]:
         """Step 1."""
         task = self.task
-        *found, (opened,) = ask_together(
+        found, (opened,) = ask_together(
             connection,
             _OPEN,
             {
@@ -111,7 +111,7 @@ class Attempt:
                 "max_parallel": task.max_parallel,
             },
         )
-        return target_of(task.view.relation, *found), opened
+        return target_of(task.view.relation, found), opened
 
     def _opened_run(self, opened: dict[str, Any]) -> Run:
         return Run(

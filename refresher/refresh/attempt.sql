@@ -56,28 +56,31 @@ FROM probe
 LEFT JOIN opened ON true
 LEFT JOIN standing ON true
 
--- name: take_slot
--- description: Step 3: one of the places to refresh at, for as long as this transaction lives.
-SELECT number
-FROM refresher.slot
-WHERE number <= %(max_parallel)s
-ORDER BY number
-LIMIT 1
-FOR NO KEY UPDATE SKIP LOCKED
-
--- name: lock_fence
--- description: Step 3: the right to refresh this view, or 55P03 at once.
-SELECT view FROM refresher.fence WHERE view = %(view)s FOR NO KEY UPDATE NOWAIT
-
 -- name: take_fence
--- description: Steps 3 to 5: mark the fence, and read under it what decides and what is recorded.
-WITH taken AS (
-    UPDATE refresher.fence
+-- description: Steps 3 to 5: a slot and the fence, or 55P03 at once, and what was read under them.
+WITH slot AS MATERIALIZED (
+    -- One of the places to refresh at, for as long as this transaction lives.
+    SELECT number
+    FROM refresher.slot
+    WHERE number <= %(max_parallel)s
+    ORDER BY number
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+), free AS MATERIALIZED (
+    SELECT f.view
+    FROM refresher.fence AS f
+    WHERE f.view = %(view)s AND EXISTS (SELECT FROM slot)
+    FOR NO KEY UPDATE OF f NOWAIT
+), taken AS (
+    UPDATE refresher.fence AS f
     SET run = %(run)s, worker = %(worker)s, taken_at = clock_timestamp()
-    WHERE view = %(view)s
-    RETURNING view
+    FROM free
+    WHERE f.view = free.view
+    RETURNING f.view
 )
 SELECT
+    EXISTS (SELECT FROM slot) AS slot,
+    taken.view IS NOT NULL AS fence,
     transaction_timestamp() AS as_of,
     pg_current_snapshot()::text AS watermark,
     (SELECT r.outcome IS NULL FROM refresher.run AS r WHERE r.id = %(run)s) AS open,
@@ -94,7 +97,8 @@ SELECT
     pg_stat_get_tuples_inserted(%(relation)s)
         + pg_stat_get_tuples_updated(%(relation)s)
         + pg_stat_get_tuples_deleted(%(relation)s) AS rows_written
-FROM taken
+FROM (VALUES (1)) AS always
+LEFT JOIN taken ON true
 LEFT JOIN (
     pg_catalog.pg_class AS now
     JOIN pg_catalog.pg_namespace AS n ON n.oid = now.relnamespace

@@ -35,13 +35,13 @@ _LOCK_TIMEOUT = "ProcessInterrupts"
 
 NOWAIT has the same SQLSTATE, and their messages are in the server's language."""
 
-_TAKE_FENCE = (_QUERIES["take_slot"], _QUERIES["lock_fence"], _QUERIES["take_fence"])
+_TAKE_FENCE = (_QUERIES["take_fence"],)
 _TAKE_FENCE_BELOW = (*_TAKE_FENCE, _QUERIES["read_upstreams"])
 """The same for a view that has upstreams."""
 _BEGIN = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {settings}{locks}")
 _LOCK = sql.SQL("; LOCK TABLE {sources} IN ACCESS SHARE MODE")
 
-_THEN = sql.SQL("{refresh}; {measure}")
+_THEN = sql.SQL("{count_at_once}; {refresh}; {measure}")
 
 _CHURN = ("inserted", "updated", "deleted")
 _MEASURED = ("rows", "bytes", "storage", "rows_written", *_CHURN)
@@ -137,18 +137,18 @@ class Transaction:
             "name": self.target.relation.name,
         }
         try:
-            slot, _, taken, *upstreams = ask_together(connection, statements, parameters)
+            (taken,), *upstreams = ask_together(connection, statements, parameters)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.SerializationFailure) as error:
             if error.diag.source_function == _LOCK_TIMEOUT:
                 raise
             # Somebody holds it, or held it until after our snapshot: nothing has failed.
             raise NotBegunError(Obstacle.FENCE) from error
-        if not slot:
+        if not taken["slot"]:
             raise NotBegunError(Obstacle.SLOT)
-        if not taken:
+        if not taken["fence"]:
             message = f"the fence of {task.view.name!r} is missing; run `refresher apply`"
             raise RefreshError(message, reason=FailureReason.OTHER)
-        facts = _with_ages(task, taken[0], [row for rows in upstreams for row in rows])
+        facts = _with_ages(task, taken, [row for rows in upstreams for row in rows])
         if not facts["stands"]:
             # It was exchanged for another one since it was looked at: look again.
             raise NotBegunError(Obstacle.FENCE)
@@ -169,7 +169,10 @@ class Transaction:
         measure = _QUERIES["measure"].format(
             relation=identifiers.relation(self.target.relation), oid=sql.Literal(self.target.oid)
         )
-        cursor = connection.execute(_THEN.format(refresh=refresh, measure=measure))
+        count_at_once = _QUERIES.on("count_at_once", major(connection))
+        cursor = connection.execute(
+            _THEN.format(count_at_once=count_at_once, refresh=refresh, measure=measure)
+        )
         cursor.set_result(-1)
         after = cursor.fetchone()
         assert after is not None  # noqa: S101 - the query always returns one row
@@ -195,9 +198,9 @@ class Transaction:
         """Step 7, all but the COMMIT."""
         # CONCURRENTLY writes a changed row as a delete and an insert: it is one row that changed.
         churn = after["updated"] + max(after["inserted"], after["deleted"] or 0)
-        finished, _ = ask_together(
+        (finished,) = ask_together(
             connection,
-            (_QUERIES["finish_run"], _QUERIES.on("count_at_once", major(connection))),
+            (_QUERIES["finish_run"],),
             {
                 **{name: before[name] for name in ("as_of", "data_as_of", "oldest", "watermark")},
                 **{name: after[name] for name in _MEASURED},
