@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from refresher.catalog.introspection import read_graph
 from refresher.config.digest import digest
 from refresher.config.model import Database, View
+from refresher.daemon.purging import Purging
 from refresher.events import ConfigCurrent, ConfigOutdated, Listener, RunFinished
 from refresher.freshness import effective_max_staleness
 from refresher.graph import Graph
@@ -25,7 +26,7 @@ from refresher.store.touched import read_outline
 
 _GRAPH_SECONDS = 30.0
 """How often it is asked whether the graph has changed: CREATE OR REPLACE VIEW tells nobody."""
-_PURGE_SECONDS = 600.0
+_FORGET_SECONDS = 600.0
 
 _QUERIES = load_queries("refresher.store", "store.sql")
 
@@ -68,7 +69,8 @@ class Chores:
         """What the database was like then."""
         self._max_staleness: Mapping[str, timedelta | None] = {}
         self._graph_at = 0.0
-        self._purge_at = 0.0
+        self._purging = Purging()
+        self._forget_at = 0.0
 
     def greet(self, connection: Connection, views: Mapping[str, View]) -> None:
         """Make this daemon known on a new connection, and hear who else lives.
@@ -127,12 +129,12 @@ class Chores:
         self.beat(connection, views)
         if time.monotonic() >= self._graph_at:
             self._read_graph(connection, views)
-        if time.monotonic() >= self._purge_at:
-            connection.execute(_QUERIES["purge_runs"])
+        self._purging.go_on(connection)
+        if time.monotonic() >= self._forget_at:
             connection.execute(_QUERIES["forget_requests"])
             connection.execute(_QUERIES["bury_workers"])
             forget_abandoned(connection)
-            self._purge_at = time.monotonic() + _PURGE_SECONDS
+            self._forget_at = time.monotonic() + _FORGET_SECONDS
 
     def bury(self, connection: Connection) -> None:
         """Close what the dead left open, of every view that nobody refreshes at this moment.

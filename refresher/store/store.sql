@@ -243,19 +243,47 @@ CROSS JOIN LATERAL (
 GROUP BY w.view
 
 -- name: purge_runs
--- description: Keep 30 days of runs, and at most 10,000 a view; states and tallies outlive them.
--- The newest run of a view stays, however old. statement_timestamp() can be looked up in an index.
-WITH aged AS (
+-- description: Of the next five views by name, keep 30 days of runs, and 10,000; states and tallies
+-- outlive them. Returns after whom to go on: after the same ones while there may be more of theirs
+-- to purge, null at the end.
+-- The newest run of a view stays, however old. Numbers and times ascend together, so if nothing is
+-- to go of the hundred oldest, nothing is of the others. An array is looked up in the order of its
+-- numbers, by everybody: two who purge at once can't wait for each other in turn.
+WITH next AS (
+    SELECT f.view FROM refresher.fence AS f WHERE f.view > %(after)s ORDER BY f.view LIMIT 5
+), purged AS (
     DELETE FROM refresher.run AS r
-    WHERE r.started_at < statement_timestamp() - interval '30 days' AND r.outcome IS NOT NULL
-        AND r.id < (SELECT max(n.id) FROM refresher.run AS n WHERE n.view = r.view)
+    WHERE r.id = ANY (ARRAY(
+        SELECT old.id
+        FROM next
+        CROSS JOIN LATERAL (
+            SELECT o.id, o.started_at, o.outcome
+            FROM refresher.run AS o
+            WHERE o.view = next.view
+            ORDER BY o.id
+            LIMIT 100
+        ) AS old
+        LEFT JOIN LATERAL (
+            SELECT e.id
+            FROM refresher.run AS e
+            WHERE e.view = next.view
+            ORDER BY e.id DESC
+            OFFSET 10000 LIMIT 1
+        ) AS excess ON true
+        WHERE old.outcome IS NOT NULL
+            AND (
+                old.id <= excess.id
+                OR old.started_at < statement_timestamp() - interval '30 days'
+                AND old.id < (SELECT max(n.id) FROM refresher.run AS n WHERE n.view = next.view)
+            )
+    ))
+    RETURNING r.id
 )
-DELETE FROM refresher.run AS r
-USING refresher.fence AS f
-CROSS JOIN LATERAL (
-    SELECT o.id FROM refresher.run AS o WHERE o.view = f.view ORDER BY o.id DESC OFFSET 10000
-) AS excess
-WHERE r.id = excess.id AND r.outcome IS NOT NULL
+SELECT
+    CASE
+        WHEN EXISTS (SELECT FROM purged) THEN %(after)s
+        ELSE (SELECT max(next.view) FROM next)
+    END AS after
 
 -- name: forget_requests
 -- description: Forget what was asked for and done: once nothing tells any more how old contents are,

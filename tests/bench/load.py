@@ -94,7 +94,7 @@ class Load:
         )
 
     def _bare(self) -> float | None:
-        self.progress.tell(f"pgbench refreshes some of {self.views:,} views")
+        self.progress.tell(f"pgbench refreshes {self.views:,} views")
         return others.pgbench(self.ground, self.views, self.workers)
 
     def _configure(self, schedule: object) -> None:

@@ -14,7 +14,6 @@ from tests.bench.lateness import Lateness
 from tests.bench.progress import Progress, wait_for
 
 CRON_JOBS = 500
-_MOST_STATEMENTS = 2_000
 _DEBIAN = Path("/usr/lib/postgresql/15/bin")
 _CRON_LIBRARY = Path("/usr/lib/postgresql/15/lib/pg_cron.so")
 _CRON_SECONDS = 180.0
@@ -24,7 +23,7 @@ INSTALL_PGBENCH = "apt-get install postgresql-contrib"
 
 # Each client has its own share of the views: nobody waits for another's lock.
 _SCRIPT = """\\set done :done + 1
-\\set view 1 + (:client_id * :statements + :done - 1) * :step
+\\set view :client_id * :statements + :done
 REFRESH MATERIALIZED VIEW CONCURRENTLY bench_:view
 """
 
@@ -50,8 +49,7 @@ def pgbench(ground: Ground, views: int, clients: int) -> float | None:
     program = shutil.which("pgbench", path=f"{embedded.binaries()}:{os.environ['PATH']}:{_DEBIAN}")
     if program is None:
         return None
-    statements = max(1, min(views, _MOST_STATEMENTS) // clients)
-    step = max(1, views // (clients * statements))
+    statements = max(1, views // clients)
     script = ground.home / "refresh.pgbench"
     script.write_text(_SCRIPT)
     began = time.monotonic()
@@ -59,7 +57,7 @@ def pgbench(ground: Ground, views: int, clients: int) -> float | None:
         [
             *(program, "--no-vacuum", f"--client={clients}", f"--jobs={min(clients, 2)}"),
             *(f"--transactions={statements}", f"--file={script}", "--define=done=0"),
-            *(f"--define=statements={statements}", f"--define=step={step}", ground.conninfo),
+            *(f"--define=statements={statements}", ground.conninfo),
         ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
