@@ -15,7 +15,7 @@ from refresher.runs import Run
 from refresher.schedule import instants
 from tests.faults.history import Observations, Sample, Success, seconds
 from tests.faults.staleness import verdicts
-from tests.faults.takeovers import takeovers
+from tests.faults.takeovers import end_of, takeovers
 
 TAKEOVER_LIMIT = timedelta(seconds=5)
 ORPHAN_LIMIT = timedelta(seconds=3)
@@ -253,10 +253,10 @@ def check_takeover(seen: Observations) -> Iterator[Violation]:
 
 def check_orphans(seen: Observations) -> Iterator[Violation]:
     """A dead daemon's backend gives its fence back soon."""
-    died = {kill.pid: kill.at for kill in seen.kills}
     for holder in seen.holders:
-        if holder.pid in died and holder.at - died[holder.pid] > ORPHAN_LIMIT:
-            since = seconds(holder.at - died[holder.pid])
+        kill = end_of(seen, holder.pid, holder.since)
+        if kill is not None and holder.at - kill.at > ORPHAN_LIMIT:
+            since = seconds(holder.at - kill.at)
             detail = f"{since} after daemon {holder.pid} died its backend held the fence"
             yield Violation("orphans", holder.view, detail, holder.at)
 

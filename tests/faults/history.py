@@ -168,6 +168,8 @@ class Holder:
     view: str
     pid: int
     """Of the daemon it works for."""
+    since: datetime
+    """When the run was recorded that it holds it for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

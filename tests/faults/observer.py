@@ -59,7 +59,7 @@ _WINDOW = sql.SQL("SELECT {name}, {source}, min({column}) FROM {view}")
 
 HOLDERS: LiteralString = """
 SELECT
-    statement_timestamp() AS at, f.view, r.id AS run, l.pid AS backend,
+    statement_timestamp() AS at, f.view, r.id AS run, r.started_at AS since, l.pid AS backend,
     a.application_name AS application
 FROM refresher.fence AS f
 JOIN pg_locks AS l
@@ -137,7 +137,7 @@ def _sample(row: dict[str, Any]) -> Sample:
 
 
 def _holder(row: dict[str, Any]) -> Holder:
-    return Holder(row["at"], row["view"], pid_of(row["application"]))
+    return Holder(row["at"], row["view"], pid_of(row["application"]), row["since"])
 
 
 def read_as_of(connection: Connection) -> dict[str, datetime]:

@@ -18,15 +18,22 @@ class Takeover:
     """None if none ever did."""
 
 
+def end_of(seen: Observations, pid: int, since: datetime) -> Kill | None:
+    """How the daemon was killed that had this process id at that moment; None if it was not.
+
+    Of many daemons some have the number of one that is long dead.
+    """
+    later = (kill for kill in seen.kills if kill.pid == pid and kill.at >= since)
+    return min(later, key=lambda kill: kill.at, default=None)
+
+
 def takeovers(seen: Observations) -> list[Takeover]:
     """One for each run that a killed daemon was at."""
-    killed = {kill.pid: kill for kill in seen.kills}
     return [
         Takeover(run.view, run.id, kill.at, _next_start(seen, run, kill))
         for run in seen.runs
         if not run.succeeded
-        and (kill := killed.get(pid_of(run.worker))) is not None
-        and run.started_at <= kill.at
+        and (kill := end_of(seen, pid_of(run.worker), run.started_at)) is not None
         and (run.finished_at is None or run.finished_at >= kill.at)
     ]
 

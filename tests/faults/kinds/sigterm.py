@@ -19,35 +19,33 @@ def inject(stage: Stage[Place], times: int) -> None:
 
     def live_and_end(seconds: float) -> None:
         with stage.daemons.extra() as daemon:
-            daemon.wait_for_log("daemon.started", deadline=60.0)
+            worker = daemon.wait_for_log("daemon.started", deadline=60.0)["worker"]
             stage.rest(seconds)
             stage.injected()
         with stage.connect() as connection:
-            _judge(connection, str(daemon.pid))
+            _judge(connection, worker)
 
     lives = [stage.chance.uniform(0, _LONGEST_LIFE_SECONDS) for _ in range(times)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(live_and_end, lives))
 
 
-def _judge(connection: Connection, pid: str) -> None:
+def _judge(connection: Connection, worker: str) -> None:
     """Nothing is left of a daemon that ended: no session, no run that is open or lost."""
 
     def gone() -> bool:
         row = connection.execute(
-            "SELECT FROM pg_stat_activity WHERE application_name LIKE 'refresher %%/%%/%%'"
-            " AND split_part(application_name, '/', 2) = %s",
-            [pid],
+            "SELECT FROM pg_stat_activity WHERE application_name = 'refresher ' || %s", [worker]
         ).fetchone()
         return row is None
 
-    wait_until(gone, _GONE_SECONDS, what=f"the sessions of daemon {pid}, which ended, to end")
+    wait_until(gone, _GONE_SECONDS, what=f"the sessions of {worker}, which ended, to end")
     unrecorded = connection.execute(
         "SELECT id, view, outcome, failure FROM refresher.run"
-        " WHERE split_part(worker, '/', 2) = %s AND (outcome IS NULL OR failure = 'lost')",
-        [pid],
+        " WHERE worker = %s AND (outcome IS NULL OR failure = 'lost')",
+        [worker],
     ).fetchall()
-    assert not unrecorded, f"daemon {pid} ended and left {unrecorded}"
+    assert not unrecorded, f"{worker} ended and left {unrecorded}"
 
 
 KIND = Kind(

@@ -167,7 +167,10 @@ GOOD = Observations(
     misfires={"up": coalesced("up"), "down": coalesced("down")},
     samples=SAMPLES,
     readings=READINGS,
-    holders=(Holder(KILLED_AT + SECOND, "up", DEAD), Holder(NOON + 9 * SECOND, "up", ALIVE)),
+    holders=(
+        Holder(KILLED_AT + SECOND, "up", DEAD, KILLED_AT - SECOND),
+        Holder(NOON + 9 * SECOND, "up", ALIVE, NOON + 8 * SECOND),
+    ),
     commits={"t": COMMITS},
     kills=(Kill(DEAD, KILLED_AT),),
     exits=(Exit(ALIVE, NOON + 5 * SECOND, 0, 0.5, 8.0),),
@@ -435,8 +438,13 @@ def test_the_dead_ones_own_runs_are_no_takeover() -> None:
 
 
 def test_an_orphan_that_holds_the_fence_is_found() -> None:
-    orphan = Holder(KILLED_AT + 3.1 * SECOND, "up", DEAD)
+    orphan = Holder(KILLED_AT + 3.1 * SECOND, "up", DEAD, KILLED_AT - SECOND)
     assert rules(replace(GOOD, holders=(orphan,))) == {"orphans"}
+
+
+def test_one_that_has_a_dead_ones_number_is_no_orphan() -> None:
+    heir = Holder(KILLED_AT + 9 * SECOND, "up", DEAD, KILLED_AT + 8 * SECOND)
+    assert rules(replace(GOOD, holders=(heir,))) == set()
 
 
 def test_a_snapshot_is_read_as_postgresql_writes_it() -> None:
