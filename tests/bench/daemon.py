@@ -25,8 +25,16 @@ _COUNTED_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """What it did after very many refreshes, until nothing was left to be done."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """What it costs while nothing is due."""
+    """What it costs while nothing is due, and nothing is left to be done."""
 
     cpu_share: float
     """Of one core."""

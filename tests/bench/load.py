@@ -1,17 +1,21 @@
 """One number of views, measured: what is usual without refresher, and what its daemon does."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from refresher.postgres.sessions import Connection
 from tests.bench import others
-from tests.bench.daemon import Daemon, Idle, Scrape, running
+from tests.bench.daemon import Daemon, Idle, Scrape, Settling, running
 from tests.bench.ground import Ground, small_views, write_config, write_queries
 from tests.bench.lateness import Lateness
 from tests.bench.progress import Progress, wait_for
 
-_SETTLE_SECONDS = 20.0
 _LONGEST_SECONDS = 600.0
+_LONGEST_SETTLING_SECONDS = 1800.0
+_CALM_SECONDS = 10.0
+_READ_A_SECOND = 100
+"""What was compared is read once more for the metrics: 500 views every five seconds."""
 _NOTICE_SECONDS = 8.0
 """How long before an instant a configuration is written that names it."""
 
@@ -19,6 +23,18 @@ _DONE = (
     "SELECT count(*) AS count FROM refresher.run"
     " WHERE trigger = %s AND due_at >= %s AND outcome = 'succeeded'"
 )
+
+_SETTLED = """
+SELECT count(*) AS count
+FROM refresher.look
+WHERE looked_at IS NOT NULL
+    AND NOT EXISTS (
+        SELECT
+        FROM pg_stat_activity
+        WHERE application_name = 'refresher vacuum'
+            AND (state <> 'idle' OR state_change > clock_timestamp() - interval '5 seconds')
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +56,7 @@ class Measured:
     cron: Lateness | None
     at_once: Refreshing
     spread: Refreshing
+    settling: Settling
     idle: Idle
     scrape: Scrape
     peak_bytes: int
@@ -71,8 +88,8 @@ class Load:
                 self.ground.connect_beside() as beside,
             ):
                 self._refresh_by_request(connection)
-                self.progress.tell(f"idle for {_SETTLE_SECONDS + self.idle_seconds:g} s")
-                daemon.idle(beside, _SETTLE_SECONDS)
+                settling = self._settle(daemon, connection)
+                self.progress.tell(f"idle for {self.idle_seconds:g} s")
                 idle = daemon.idle(beside, self.idle_seconds)
                 scrape = daemon.scrape(beside, idle)
                 at_once = self._refresh_by_schedule(daemon, connection, timedelta())
@@ -88,6 +105,7 @@ class Load:
             cron=cron,
             at_once=at_once,
             spread=spread,
+            settling=settling,
             idle=idle,
             scrape=scrape,
             peak_bytes=peak,
@@ -111,6 +129,20 @@ class Load:
             [row["now"]],
         )
         self._await(connection, "manual", row["now"], "first refreshes", _LONGEST_SECONDS)
+
+    def _settle(self, daemon: Daemon, connection: Connection) -> Settling:
+        """Wait until all views are compared with their definitions, and none is vacuumed."""
+        used, began = daemon.cpu_seconds, time.monotonic()
+
+        def compared() -> int:
+            row = connection.execute(_SETTLED).fetchone()
+            assert row is not None
+            return int(row["count"])
+
+        what = "views to be compared with their definitions"
+        wait_for(compared, self.views, _LONGEST_SETTLING_SECONDS, self.progress, what)
+        time.sleep(_CALM_SECONDS + self.views / _READ_A_SECOND)
+        return Settling(seconds=time.monotonic() - began, cpu_seconds=daemon.cpu_seconds - used)
 
     def _refresh_by_schedule(
         self, daemon: Daemon, connection: Connection, spread: timedelta

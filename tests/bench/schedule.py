@@ -19,7 +19,8 @@ from tests.bench.progress import Progress
 from tests.bench.table import table
 
 _WORKERS = 4
-_IDLE_SECONDS = 20.0
+_IDLE_SECONDS = 60.0
+"""Twice what is done every half minute is inside, whenever it begins."""
 
 
 def main() -> None:

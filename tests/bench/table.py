@@ -23,6 +23,8 @@ def table(measured: Sequence[Measured], minutes: float) -> str:
         *_refreshing(lambda one: one.at_once, ""),
         (f"refresher, due over {spread}", lambda one: _rate(one.spread.lateness.rate), ""),
         *_refreshing(lambda one: one.spread, "100 ms or less, unsaturated"),
+        ("daemon, settling: done after", lambda one: _seconds(one.settling.seconds), ""),
+        ("  CPU", lambda one: _seconds(one.settling.cpu_seconds), ""),
         ("daemon, idle: memory", lambda one: _bytes(one.idle.memory_bytes), "120 MB at 1,000"),
         ("  memory at most, ever", lambda one: _bytes(one.peak_bytes), ""),
         ("  CPU of one core", lambda one: f"{one.idle.cpu_share:.2%}", "1 % or less"),
