@@ -207,11 +207,14 @@ class Daemons:
 
     def wait_up(self, *, beside: Daemon | None = None) -> None:
         """Wait until a member is up, and another one than this."""
-        wait_until(
-            lambda: any(member.up for member in self.members if member is not beside),
-            _FAR_TOO_LONG_SECONDS,
-            what="a daemon that is up",
-        )
+
+        def look() -> bool:
+            others = [member for member in self.members if member is not beside]
+            for member in others:
+                member.require_running()
+            return any(member.up for member in others)
+
+        wait_until(look, _FAR_TOO_LONG_SECONDS, what="a daemon that is up")
 
     def kill(self, daemon: Daemon) -> None:
         """Kill -9 one; a member is replaced."""

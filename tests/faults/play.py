@@ -78,6 +78,7 @@ def play(
                 stack.enter_context(writer.writing())
             stack.enter_context(watching.looking())
             with stage.daemons.running():
+                stage.daemons.wait_up()
                 stage.wait_refreshed()
                 for kind, times in parts:
                     tell(_inject(stage, kind, times))
