@@ -40,11 +40,12 @@ class DatabaseUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseDown:
-    """A database does not answer; it is tried again after `retry_in`: `database.down`."""
+    """A database does not answer: `database.down`."""
 
     database: str
     error: str
-    retry_in: timedelta
+    retry_in: timedelta | None
+    """When it is tried again; None while an answer may still come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

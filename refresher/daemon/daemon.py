@@ -107,7 +107,7 @@ class Daemon:
         self._emit(ConfigRejected(error=error))
 
     def tidy(self) -> None:
-        """End what a reload retired, once its refreshes are done; to be called now and then."""
+        """End what a reload retired, and see who gets no answers; to be called now and then."""
         self._fleet.tidy()
 
     def well(self) -> bool:
@@ -177,4 +177,5 @@ class Daemon:
     def _ready(self) -> Verdict:
         readings = self._latest.readings()
         read = {alias: reading.snapshot is not None for alias, reading in readings.items()}
-        return Verdict(ok=all(read.values()), detail={"state_read": read})
+        up = {alias: reading.up for alias, reading in readings.items()}
+        return Verdict(ok=all(up.values()), detail={"state_read": read, "up": up})

@@ -19,12 +19,13 @@ from refresher.config.model import Database, View
 from refresher.daemon.applying import Applying, ApplyingCancelled
 from refresher.daemon.chores import Chores
 from refresher.daemon.dispatch import Dispatcher
+from refresher.daemon.pulse import Pulse
 from refresher.daemon.rescan import Rescan
 from refresher.daemon.sharing import Sharing, without
 from refresher.daemon.throttling import Throttling
 from refresher.daemon.workers import Workers
 from refresher.errors import RefresherError
-from refresher.events import ApplyRefused, DatabaseDown, DatabaseUp, Listener
+from refresher.events import ApplyRefused, Listener
 from refresher.observe.vitals import Vitals
 from refresher.postgres.failures import describe
 from refresher.postgres.sessions import Connection, Endpoint, connect
@@ -65,8 +66,7 @@ class DatabaseLoop:
     ) -> None:
         self.database = database
         self.endpoint = endpoint
-        self.heartbeat = time.monotonic()
-        """When the loop last went round, by the monotonic clock."""
+        self.pulse = Pulse(database.alias, emit)
         self._vitals = vitals
         self._clock_offset = timedelta()
         self._views = dict(views)
@@ -140,8 +140,8 @@ class DatabaseLoop:
 
     @property
     def alive(self) -> bool:
-        """Whether the loop goes round and wake-ups are kept."""
-        return self._thread.is_alive() and self._wakeups.alive
+        """Whether the loop goes round, as far as the database lets it, and wake-ups are kept."""
+        return self._thread.is_alive() and self._wakeups.alive and not self.pulse.silent
 
     def drain(self) -> None:
         """Start nothing more; what is at work goes on, and so do the signs of life."""
@@ -173,13 +173,14 @@ class DatabaseLoop:
         while not self._stopping.is_set():
             try:
                 with connect(self.endpoint, application="refresher loop") as connection:
+                    self.pulse.follow(connection)
                     applying = self._prepare(connection, self.endpoint, self._views)
                     self._chores.greet(connection, self._views)
                     if applying is not None and not self._draining.is_set():
                         self._apply(connection, applying)
                     self._chores.begin(connection, self._views)
                     self._rescan = Rescan(worker=self._worker)
-                    self._emit(DatabaseUp(database=self.database.alias))
+                    self.pulse.up()
                     pause = _FIRST_PAUSE_SECONDS
                     self._watch(connection)
                     self._chores.leave(connection)
@@ -208,24 +209,16 @@ class DatabaseLoop:
         try:
             applying.start()
             while not applying.ended(RESCAN_SECONDS):
-                self.heartbeat = time.monotonic()
+                self.pulse.beat()
                 with contextlib.suppress(psycopg.Error):  # an apply finds out itself
                     self._chores.beat(connection, self._views)
         finally:
             self._applying = None
 
     def _wait_for_database(self, error: str, pause: float) -> None:
-        self.heartbeat = time.monotonic()
-        if self._stopping.is_set():
-            return
-        self._emit(
-            DatabaseDown(
-                database=self.database.alias,
-                error=error,
-                retry_in=timedelta(seconds=pause),
-            )
-        )
-        self._stopping.wait(pause)
+        if not self._stopping.is_set():
+            self.pulse.down(error, retry_in=timedelta(seconds=pause))
+            self._stopping.wait(pause)
 
     def _watch(self, connection: Connection) -> None:
         rescan_at = time.monotonic()
@@ -253,9 +246,9 @@ class DatabaseLoop:
                 self._chores.retire(connection, views)
             else:
                 self._scan(connection, views, (woken & views.keys()) - self._sharing.left)
-            self.heartbeat = time.monotonic()
+            self.pulse.beat()
             self._vitals.tick()
-            rest = min(_REST_SHARE * (self.heartbeat - began), _LONGEST_REST_SECONDS)
+            rest = min(_REST_SHARE * (time.monotonic() - began), _LONGEST_REST_SECONDS)
 
     def _scan(self, connection: Connection, views: Mapping[str, View], names: set[str]) -> None:
         """Look at some views and who is first in line, and have done what is due."""

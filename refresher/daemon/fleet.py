@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,9 +15,6 @@ from refresher.daemon.watch import Watch
 from refresher.events import Listener
 from refresher.observe.latest import Latest
 from refresher.observe.vitals import Vitals
-
-_SILENT_SECONDS = 60.0
-"""A loop that has not gone round for so long hangs: connecting alone gives up after 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +95,16 @@ class Fleet:
                 self._members[alias].start()
 
     def tidy(self) -> None:
-        """End what a reload retired, once it is done; to be called now and then."""
+        """End what a reload retired, once it is done, and find out who is left without answers.
+
+        To be called now and then.
+        """
         done = [member for member in self._retiring if not member.loop.busy]
         self._retiring = [member for member in self._retiring if member.loop.busy]
         for member in done:
             member.stop()
+        for member in self._members.values():
+            member.loop.pulse.look()
 
     @property
     def busy(self) -> int:
@@ -111,13 +112,8 @@ class Fleet:
         return sum(member.loop.busy for member in self._everybody())
 
     def silent(self) -> list[str]:
-        """Databases whose loop does not go round any more; a database that is away is none."""
-        oldest = time.monotonic() - _SILENT_SECONDS
-        return [
-            alias
-            for alias, member in self._members.items()
-            if not member.loop.alive or member.loop.heartbeat < oldest
-        ]
+        """Databases whose loop hangs; one that is away, or does not answer, is none."""
+        return [alias for alias, member in self._members.items() if not member.loop.alive]
 
     def look(self, alias: str) -> None:
         """Read a database's snapshot now: something happened there."""

@@ -18,7 +18,7 @@ class Systemd:
         self._notify(f"READY=1\nSTATUS={status}")
 
     def alive(self) -> None:
-        """Feed the watchdog; to be called only while every loop has a recent heartbeat."""
+        """Feed the watchdog; to be called only while no loop hangs by itself."""
         self._notify("WATCHDOG=1")
 
     def stopping(self) -> None:

@@ -16,6 +16,7 @@ def judge_server(facts: Facts) -> Iterator[Finding]:
     yield from _judge_version(facts)
     yield from _judge_writing(facts)
     yield from _judge_role(facts)
+    yield from _judge_commits(facts)
     yield from _judge_way(facts)
     yield from _judge_lineage(facts)
 
@@ -60,6 +61,21 @@ def _judge_writing(facts: Facts) -> Iterator[Finding]:
             why="refresher refuses to work where somebody asked for nothing to be written.",
             cure=at_its_origin(default),
             sql=for_role(facts, default, "off"),
+        )
+
+
+def _judge_commits(facts: Facts) -> Iterator[Finding]:
+    usage = facts.usage
+    if usage is not None and usage.waiting_commits:
+        yield Finding(
+            severity=Severity.ERROR,
+            topic="synchronous",
+            message="COMMITs wait for a synchronous standby:"
+            f" {usage.waiting_commits} for 10 s and longer",
+            why="Until one answers, no refresh ends, nor a daemon's sign of life; starting the daemon"
+            " anew does not help.",
+            cure="bring a standby of synchronous_standby_names"
+            f" ({usage.synchronous_standbys}) back, or take it out and reload the server",
         )
 
 

@@ -98,6 +98,10 @@ class Usage:
     """Of all roles but ours, to all databases."""
     role_limit: int | None
     database_limit: int | None
+    waiting_commits: int
+    """COMMITs that have waited for a synchronous standby for 10 s or more."""
+    synchronous_standbys: str
+    """Those that they wait for, as `synchronous_standby_names` has them."""
     temporary_bytes: int
     """Written to temporary files in this database since `counted_since`."""
     counted_since: datetime

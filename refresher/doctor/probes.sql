@@ -60,6 +60,13 @@ SELECT
         FROM pg_catalog.pg_database AS d
         WHERE d.datname = pg_catalog.current_database()
     ) AS database_limit,
+    (
+        SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
+        WHERE
+            a.wait_event = 'SyncRep'
+            AND a.state_change < pg_catalog.clock_timestamp() - interval '10 seconds'
+    ) AS waiting_commits,
+    pg_catalog.current_setting('synchronous_standby_names') AS synchronous_standbys,
     s.temp_bytes AS temporary_bytes,
     coalesce(s.stats_reset, pg_catalog.pg_postmaster_start_time()) AS counted_since,
     pg_catalog.clock_timestamp() AS now

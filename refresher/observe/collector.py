@@ -129,7 +129,7 @@ def _databases(readings: Mapping[str, Reading]) -> Iterator[Metric]:
     )
     yield family(
         "refresher_database_up",
-        "Whether the last attempt to read the state succeeded.",
+        "Whether the database answers who reads its state, and the scheduler.",
         lambda of: float(of.up),
     )
     yield family(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from refresher.events import DatabaseDown, Event
+from refresher.events import DatabaseDown, DatabaseUp, Event
 from refresher.observe.model import DatabaseSnapshot
 
 
@@ -13,12 +13,20 @@ from refresher.observe.model import DatabaseSnapshot
 class Reading:
     """What is known of one database, and how reading it goes."""
 
-    up: bool = False
+    read: bool = False
+    """Whether the last attempt to read its state succeeded."""
+    unanswered: bool = False
+    """Whether the scheduler is left without an answer, be it that reading the state succeeds."""
     snapshot: DatabaseSnapshot | None = None
     """The last one that could be read; None until there was one."""
     succeeded_at: float | None = None
     """When that was, in Unix seconds of this machine's clock."""
     errors: int = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether it can be worked with."""
+        return self.read and not self.unanswered
 
 
 @dataclass(slots=True)
@@ -40,7 +48,7 @@ class Latest:
             if reading is not None:  # a reload may have dropped it meanwhile
                 self._put(
                     snapshot.database,
-                    replace(reading, up=True, snapshot=snapshot, succeeded_at=time.time()),
+                    replace(reading, read=True, snapshot=snapshot, succeeded_at=time.time()),
                 )
 
     def fail(self, alias: str) -> None:
@@ -48,15 +56,25 @@ class Latest:
         with self._lock:
             reading = self._readings.get(alias)
             if reading is not None:
-                self._put(alias, replace(reading, up=False, errors=reading.errors + 1))
+                self._put(alias, replace(reading, read=False, errors=reading.errors + 1))
 
     def listen(self, event: Event) -> None:
-        """Believe at once whoever finds a database gone; that it is back shows in a snapshot."""
-        if isinstance(event, DatabaseDown):
-            with self._lock:
-                reading = self._readings.get(event.database)
-                if reading is not None:
-                    self._put(event.database, replace(reading, up=False))
+        """Believe at once whoever finds a database gone; that it is back shows in a snapshot.
+
+        Of one that gives no answer a snapshot tells nothing: others may well get theirs.
+        """
+        match event:
+            case DatabaseDown(database=alias, retry_in=retry_in):
+                gone, unanswered = retry_in is not None, retry_in is None
+            case DatabaseUp(database=alias):
+                gone = unanswered = False
+            case _:
+                return
+        with self._lock:
+            reading = self._readings.get(alias)
+            if reading is not None:
+                read = reading.read and not gone
+                self._put(alias, replace(reading, read=read, unanswered=unanswered))
 
     def readings(self) -> Mapping[str, Reading]:
         """All of them, by alias, as one immutable picture."""

@@ -41,8 +41,8 @@ def build_app(
 
     Args:
         expose: renders the metrics; called in a thread, for it may take a while.
-        healthy: whether the process's loops turn.
-        ready: whether the configuration is valid and the state has been read.
+        healthy: whether the process does its part; a supervisor starts it anew otherwise.
+        ready: whether every database can be worked with at this moment.
         token: needed for everything but /healthz, which a supervisor asks without secrets.
     """
 

@@ -30,6 +30,8 @@ USAGE = Usage(
     connections=10,
     role_limit=None,
     database_limit=None,
+    waiting_commits=0,
+    synchronous_standbys="",
     temporary_bytes=0,
     counted_since=NOON - timedelta(days=10),
     now=NOON,

@@ -93,6 +93,7 @@ EACH: list[tuple[Facts, Severity, str, list[str]]] = [
         [],
     ),
     (server(superuser=True), NOTE, "superuser", []),
+    (usage(waiting_commits=2, synchronous_standbys="db2"), ERROR, "synchronous", []),
     (server(pooled=True), NOTE, "pooler", []),
     (facts(watches_clients=False), NOTE, "disconnects", []),
     (facts(clock_offset=2.1), WARNING, "clock", []),
