@@ -72,7 +72,7 @@ def _judge_commits(facts: Facts) -> Iterator[Finding]:
             topic="synchronous",
             message="COMMITs wait for a synchronous standby:"
             f" {usage.waiting_commits} for 10 s and longer",
-            why="Until one answers, no refresh ends, nor a daemon's sign of life; starting the daemon"
+            why="Until one answers, no refresh ends, nor a daemon's sign of life. Starting a daemon"
             " anew does not help.",
             cure="bring a standby of synchronous_standby_names"
             f" ({usage.synchronous_standbys}) back, or take it out and reload the server",
