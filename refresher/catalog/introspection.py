@@ -113,7 +113,7 @@ def read_graph(
     }
     names = {oid: name for oids in (standing, simulated) for name, oid in oids.items()}
     reads: dict[int, list[_Read]] = {}
-    for row in connection.execute(_QUERIES["reads"]):
+    for row in connection.execute(_QUERIES["reads"], {"readers": list(names)}):
         relation = RelationName(row["schema"], row["name"])
         materialized = unmanaged.get(row["read"], relation if row["materialized"] else None)
         read = _Read(row["read"], materialized)

@@ -78,24 +78,34 @@ SELECT coalesce(array_agg(pg_catalog.pg_relation_filenode(s.oid) ORDER BY s.oid)
 FROM unnest(%(oids)s::oid[]) AS s (oid)
 
 -- name: reads
--- description: What each view's definition reads directly of views of both kinds.
+-- description: What some views read of views of both kinds, and what these read, as defined.
 -- Only its SELECT rule reads: what a rule ON INSERT writes to is no upstream.
+WITH RECURSIVE reads AS (
+    SELECT r.ev_class AS reader, d.refobjid AS read
+    FROM pg_catalog.pg_rewrite AS r
+    JOIN pg_catalog.pg_depend AS d
+        ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.refobjid <> r.ev_class
+    WHERE r.ev_class = ANY (%(readers)s::oid[]) AND r.ev_type = '1'
+    UNION
+    SELECT r.ev_class AS reader, d.refobjid AS read
+    FROM reads
+    JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = reads.read AND r.ev_type = '1'
+    JOIN pg_catalog.pg_depend AS d
+        ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.refobjid <> r.ev_class
+)
 SELECT
-    v.oid AS reader,
-    c.oid AS read,
+    reads.reader,
+    reads.read,
     c.relkind = 'm' AS materialized,
     n.nspname::text AS schema,
     c.relname::text AS name
-FROM pg_catalog.pg_class AS v
-JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = v.oid AND r.ev_type = '1'
-JOIN pg_catalog.pg_depend AS d
-    ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
-    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    AND d.refobjid <> v.oid
-JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')
+FROM reads
+JOIN pg_catalog.pg_class AS c ON c.oid = reads.read AND c.relkind IN ('v', 'm')
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE v.relkind IN ('v', 'm')
-GROUP BY v.oid, c.oid, n.nspname
 
 -- name: relations
 -- description: What stands under some names.

@@ -1,17 +1,22 @@
 -- name: readers
 -- description: Views of both kinds that read some relations, directly or not, but those themselves.
-WITH RECURSIVE reads AS (
-    SELECT r.ev_class AS reader, d.refobjid AS read
-    FROM pg_catalog.pg_rewrite AS r
-    JOIN pg_catalog.pg_depend AS d
-        ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+WITH RECURSIVE readers AS (
+    SELECT r.ev_class AS reader
+    FROM pg_catalog.pg_depend AS d
+    JOIN pg_catalog.pg_rewrite AS r
+        ON r.oid = d.objid AND r.ev_type = '1' AND r.ev_class <> d.refobjid
+    WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-        AND d.refobjid <> r.ev_class
-    WHERE r.ev_type = '1'
-), readers AS (
-    SELECT reads.reader FROM reads WHERE reads.read = ANY (%(oids)s)
+        AND d.refobjid = ANY (%(oids)s)
     UNION
-    SELECT reads.reader FROM readers JOIN reads ON reads.read = readers.reader
+    SELECT r.ev_class AS reader
+    FROM readers
+    JOIN pg_catalog.pg_depend AS d
+        ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.refobjid = readers.reader
+    JOIN pg_catalog.pg_rewrite AS r
+        ON r.oid = d.objid AND r.ev_type = '1' AND r.ev_class <> d.refobjid
 )
 SELECT n.nspname::text AS schema, c.relname::text AS name
 FROM readers

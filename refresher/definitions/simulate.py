@@ -16,7 +16,7 @@ from types import MappingProxyType
 import psycopg
 
 from refresher.catalog.introspection import read_graph
-from refresher.config.model import Kind, View
+from refresher.config.model import View
 from refresher.definitions import statements
 from refresher.definitions.completed import completed
 from refresher.definitions.dependents import read_reads, read_unreadable, unmanaged_readers
@@ -34,6 +34,7 @@ from refresher.definitions.restricted import refused_when_refreshed
 from refresher.definitions.simulation import Simulation
 from refresher.definitions.template import Template
 from refresher.definitions.twins import Reads, Twins
+from refresher.definitions.wanted import read_wanted_indexes
 from refresher.errors import ConfigError
 from refresher.names import RelationName
 from refresher.postgres.failures import describe
@@ -113,7 +114,9 @@ class _Simulator:
         managed = [label for label in left if self._subjects[label].managed]
         self._faults += explain(self._connection, self._twins, self._views, managed)
         self._faults += self._victims(managed)
-        indexes = self._read_indexes()
+        built = {label: view for label, view in self._views.items() if label in self._reads}
+        indexes, refused = read_wanted_indexes(self._twins, built)
+        self._faults += refused
         if self._faults:
             raise ConfigError("\n".join(sorted(set(self._faults))))
         return self._result(indexes)
@@ -165,27 +168,6 @@ class _Simulator:
                 for other in sorted(reads.standing & broken)
             ]
         return faults
-
-    def _read_indexes(self) -> dict[str, dict[str, IndexFacts]]:
-        indexes = {}
-        for label, view in self._views.items():
-            if view.kind is Kind.VIEW or label not in self._reads:
-                continue
-            try:
-                with self._connection.transaction():
-                    indexes[label] = self._twins.read_indexes(view, label)
-            except psycopg.Error as error:
-                statements.require_refusal(error)
-                self._faults += self._refused_indexes(view)
-        return indexes
-
-    def _refused_indexes(self, view: View) -> list[str]:
-        return [
-            f"{view.query_path}: PostgreSQL refuses the index {name!r} of {view.name!r}:"
-            f" {describe(error)}"
-            for name, index in statements.wanted_indexes(view).items()
-            if (error := self._twins.refuse_index(view.name, index)) is not None
-        ]
 
     def _result(self, indexes: Mapping[str, Mapping[str, IndexFacts]]) -> Simulation:
         graph = read_graph(

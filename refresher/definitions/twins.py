@@ -137,20 +137,30 @@ class Twins:
             return error
         return None
 
-    def read_indexes(self, view: View, label: str) -> dict[str, IndexFacts]:
-        """The indexes a view is to have, in PostgreSQL's own words, by the names they will have."""
-        wanted = statements.wanted_indexes(view)
-        if not wanted:
-            return {}
-        table = RelationName("pg_temp", self._table(label))
-        names = {f"{table.name}_{number}": name for number, name in enumerate(wanted)}
+    def read_indexes(self, views: Mapping[str, View]) -> dict[str, dict[str, IndexFacts]]:
+        """The indexes views are to have, in PostgreSQL's own words, by the names they will have.
+
+        Raises:
+            psycopg.Error: PostgreSQL refuses one of them.
+        """
+        wanted = {label: statements.wanted_indexes(view) for label, view in views.items()}
+        tables = {label: RelationName("pg_temp", self._table(label)) for label in wanted}
         with self._connection.transaction(force_rollback=True):
-            self._create_table(label)
-            for temporary, name in names.items():
-                for statement in statements.configured_index(wanted[name], temporary, table):
-                    statements.execute_one(self._connection, statement)
-            indexes = self._read([table.name])[table.name].indexes
-        return {name: indexes[temporary] for temporary, name in names.items()}
+            for label, indexes in wanted.items():
+                if indexes:
+                    self._create_table(label)
+                for number, index in enumerate(indexes.values()):
+                    temporary = f"{tables[label].name}_{number}"
+                    for statement in statements.configured_index(index, temporary, tables[label]):
+                        statements.execute_one(self._connection, statement)
+            facts = self._read([tables[label].name for label in wanted if wanted[label]])
+        return {
+            label: {
+                name: facts[tables[label].name].indexes[f"{tables[label].name}_{number}"]
+                for number, name in enumerate(indexes)
+            }
+            for label, indexes in wanted.items()
+        }
 
     def mark_all(self) -> None:
         """Give every twin a name that occurs nowhere else: queries are printed with it."""
