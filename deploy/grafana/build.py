@@ -67,11 +67,14 @@ def overview() -> Dashboard:
             .include_all(include_all=True)
         )
     )
-    for panel in (_over_limit(), _failing(), _paused(), _unknown(), _worst()):
+    for panel in (
+        *(_over_limit(), _failing(), _paused(), _unknown(), _worst()),
+        *(_away(), _throttled(), _left()),
+        *(_views(), _ratio_over_time(), _target_ratio_over_time()),
+        *(_runs_over_time(), _line_over_time(), _queue_wait_over_time(), _throttled_over_time()),
+    ):
         dashboard = dashboard.with_panel(panel)
-    return (
-        dashboard.with_panel(_views()).with_panel(_ratio_over_time()).with_panel(_runs_over_time())
-    )
+    return dashboard
 
 
 def _over_limit() -> stat.Panel:
@@ -115,9 +118,32 @@ def _worst() -> stat.Panel:
         )
         .unit("percentunit")
         .decimals(0)
-        .span(4)
         .thresholds(_steps((None, _GREEN), (0.8, _YELLOW), (1, _RED)))
     )
+
+
+def _away() -> stat.Panel:
+    return _number(
+        "Databases down",
+        "Databases that no daemon can work with: away, or giving no answer.",
+        f"count(refresher:database_up:max{_CHOSEN} == 0) or vector(0)",
+    ).thresholds(_steps((None, _GREEN), (1, _RED)))
+
+
+def _throttled() -> stat.Panel:
+    return _number(
+        "Throttled",
+        "Databases that have too much to do already: scheduled refreshes wait.",
+        f"count(refresher:database_throttled:max{_CHOSEN} == 1) or vector(0)",
+    ).thresholds(_steps((None, _GREEN), (1, _YELLOW)))
+
+
+def _left() -> stat.Panel:
+    return _number(
+        "Left to newer",
+        "Views that some daemon leaves to those with a newer configuration, while one is deployed.",
+        f"sum(refresher:views_left:max{_CHOSEN}) or vector(0)",
+    ).thresholds(_steps((None, _GREEN), (1, _YELLOW)))
 
 
 def _number(title: str, description: str, expression: str) -> stat.Panel:
@@ -128,7 +154,7 @@ def _number(title: str, description: str, expression: str) -> stat.Panel:
         .datasource(_SOURCE)
         .unit("short")
         .height(4)
-        .span(5)
+        .span(3)
         .color_mode(BigValueColorMode.BACKGROUND)
         .graph_mode(BigValueGraphMode.NONE)
         .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
@@ -139,8 +165,10 @@ def _number(title: str, description: str, expression: str) -> stat.Panel:
 _COLUMNS = (
     ("Staleness", "refresher:view_staleness_seconds:max", "s"),
     ("Of its limit", "refresher:view_staleness:ratio", "percentunit"),
+    ("Of its target", "refresher:view_target_lag:ratio", "percentunit"),
     ("Last result", "refresher:view_last_refresh_success:max", "short"),
     ("Last duration", "refresher:view_last_refresh_duration_seconds:max", "s"),
+    ("Queue wait", "refresher:view_last_refresh_queue_wait_seconds:max", "s"),
     ("Next refresh", "refresher:view_next_refresh_timestamp_seconds:max", "dateTimeFromNow"),
     ("Rows", "refresher:view_rows:max", "short"),
     ("Size", "refresher:view_size_bytes:max", "bytes"),
@@ -154,7 +182,9 @@ def _views() -> table.Panel:
     panel = (
         table.Panel()
         .title("Views")
-        .description("Every view as it is now. A view without a limit has no share of it.")
+        .description(
+            "Every view as it is now. Without a limit or a target there is no share of it."
+        )
         .datasource(_SOURCE)
         .unit("short")
         .height(12)
@@ -212,7 +242,7 @@ def _looks(title: str) -> list[DynamicConfigValue]:
             ]
         case "Last result":
             return [coloured, _mapping({"1": ("succeeded", _GREEN), "0": ("failed", _RED)})]
-        case "Of its limit":
+        case "Of its limit" | "Of its target":
             steps = _steps((None, _GREEN), (0.8, _YELLOW), (1, _RED)).build()
             return [coloured, DynamicConfigValue("thresholds", steps)]
         case _:
@@ -234,12 +264,26 @@ def _ratio_over_time() -> timeseries.Panel:
             "Staleness, of the limit",
             "Staleness as a share of max staleness: the 20 worst views at each moment. The line at"
             " 100 % is the limit.",
-            f"topk(20, {ratio})",
-            legend="{{view}}",
+            {"{{view}}": f"topk(20, {ratio})"},
         )
         .unit("percentunit")
         .min(0)
         .thresholds(_steps((None, _GREEN), (1, _RED)))
+    )
+
+
+def _target_ratio_over_time() -> timeseries.Panel:
+    ratio = f"max by (database, view) (refresher:view_target_lag:ratio{_CHOSEN})"
+    return (
+        _graph(
+            "Staleness, of the target lag",
+            "Staleness as a share of the target lag, of views that have one: the 20 worst at each"
+            " moment. Over 100 % a view is late.",
+            {"{{view}}": f"topk(20, {ratio})"},
+        )
+        .unit("percentunit")
+        .min(0)
+        .thresholds(_steps((None, _GREEN), (1, _YELLOW)))
     )
 
 
@@ -248,8 +292,7 @@ def _runs_over_time() -> timeseries.Panel:
         _graph(
             "Refreshes, by outcome",
             "Runs that ended within the hour before, by how they ended.",
-            f"sum by (outcome) (refresher:view_refresh_runs:increase1h{_CHOSEN})",
-            legend="{{outcome}}",
+            {"{{outcome}}": f"sum by (outcome) (refresher:view_refresh_runs:increase1h{_CHOSEN})"},
         )
         .draw_style(GraphDrawStyle.BARS)
         .stacking(StackingConfig().mode(StackingMode.NORMAL))
@@ -260,23 +303,69 @@ def _runs_over_time() -> timeseries.Panel:
     )
 
 
-def _graph(title: str, description: str, expression: str, *, legend: str) -> timeseries.Panel:
+def _line_over_time() -> timeseries.Panel:
     return (
+        _graph(
+            "Line and workers",
+            "Refreshes that wait for a worker, those at work, and how many may be. A line that goes"
+            " on and on means that max_parallel is too small for what is due.",
+            {
+                "{{database}}: waiting": f"refresher:queue_length:max{_CHOSEN}",
+                "{{database}}: at work": f"refresher:workers_busy:sum{_CHOSEN}",
+                "{{database}}: at most": f"refresher:workers_limit:max{_CHOSEN}",
+            },
+        )
+        .unit("short")
+        .min(0)
+    )
+
+
+def _queue_wait_over_time() -> timeseries.Panel:
+    return (
+        _graph(
+            "Queue wait",
+            "How long refreshes were due before a worker took them up: the 95th percentile of the"
+            " last 10 minutes.",
+            {"{{database}}": f"refresher:queue_wait_seconds:p95{_CHOSEN}"},
+        )
+        .unit("s")
+        .min(0)
+    )
+
+
+def _throttled_over_time() -> timeseries.Panel:
+    return (
+        _graph(
+            "Throttled, over time",
+            "When a database's throttle delayed scheduled refreshes. Staleness grew meanwhile.",
+            {"{{database}}": f"refresher:database_throttled:max{_CHOSEN}"},
+        )
+        .unit("bool_yes_no")
+        .min(0)
+        .max(1)
+    )
+
+
+def _graph(title: str, description: str, expressions: dict[str, str]) -> timeseries.Panel:
+    """Lines by legend and expression."""
+    panel = (
         timeseries.Panel()
         .title(title)
         .description(description)
         .datasource(_SOURCE)
         .height(9)
         .span(12)
-        .with_target(
+    )
+    for position, (legend, expression) in enumerate(expressions.items()):
+        panel = panel.with_target(
             Dataquery()
-            .ref_id("A")
+            .ref_id(chr(ord("A") + position))
             .datasource(_SOURCE)
             .expr(expression)
             .range()
             .legend_format(legend)
         )
-    )
+    return panel
 
 
 def _fixed(colour: str) -> DynamicConfigValue:

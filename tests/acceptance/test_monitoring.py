@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 import pytest
@@ -50,6 +51,7 @@ def site(project: Project, database: Database) -> Iterator[Site]:
                 "SELECT id, 1 / divisor AS quotient FROM divisors", schedule={"every": "1s"}
             ),
             "paused": materialized(numbers, schedule=hourly),
+            "aimed": materialized(numbers, schedule={"target_lag": "1h"}),
             "unpopulated": materialized(numbers, schedule="manual", checks={"min_rows": 11}),
             "plain": {"kind": "view", "query": "SELECT id FROM fresh"},
         }
@@ -90,7 +92,7 @@ def test_every_expression_of_dashboards_and_rules_finds_series(site: Site) -> No
     for rule in watcher.rules():
         assert rule["health"] == "ok", rule
         if rule["type"] == "recording":
-            assert watcher.query(rule["name"]), rule["name"]
+            wait_until(partial(watcher.query, rule["name"]), what=rule["name"])
     for panel, expression in EXPRESSIONS.items():
         chosen = expression.replace("$database", "crm")
         assert "$" not in chosen
@@ -121,6 +123,8 @@ def _overview_is_true(watcher: Prometheus) -> None:
         "Failing, A": 2,
         "Paused, A": 1,
         "Unknown, A": 1,
+        "Databases down, A": 0,
+        "Throttled, A": 0,
     }
     states = watcher.query("refresher:view_state:max == 1")
     assert {series["view"]: series["state"] for series in states} == {
@@ -128,6 +132,7 @@ def _overview_is_true(watcher: Prometheus) -> None:
         "stale": "stale",
         "broken": "fresh",
         "paused": "fresh",
+        "aimed": "fresh",
         "unpopulated": "unknown",
         "plain": "fresh",
     }
@@ -159,7 +164,9 @@ def _alerts_fire(watcher: Prometheus) -> None:
         (rule,) = [rule for rule in watcher.rules() if rule["name"] == alert]
         return {active["labels"].get("view", "") for active in rule["alerts"]}
 
-    assert views("RefresherDaemonAbsent") == set()
+    assert views("RefresherDaemonAbsent") == views("RefresherDatabaseDown") == set()
+    # It has no limit.
+    assert views("RefresherViewUnknown") == set()
     wait_until(lambda: views("RefresherViewStale") == {"stale"}, what="the alert")
     assert views("RefresherViewRefreshFailing") == {"broken", "unpopulated"}
     assert views("RefresherCheckBroken") == {"unpopulated"}

@@ -87,10 +87,14 @@ def alerts() -> list[dict[str, Any]]:
 def test_every_alert_explains_itself() -> None:
     assert {alert["alert"] for alert in alerts()} == {
         "RefresherDaemonAbsent",
+        "RefresherDatabaseDown",
         "RefresherViewStale",
+        "RefresherViewUnknown",
         "RefresherViewRefreshFailing",
         "RefresherCheckBroken",
         "RefresherDrift",
+        "RefresherThrottledLong",
+        "RefresherConfigOutdated",
     }
     for alert in alerts():
         assert alert["labels"]["severity"] in {"page", "ticket"}
