@@ -79,7 +79,7 @@ def go_on(
         (any more).
     """
     who = {"worker": worker, "dead_after": dead_after}
-    rows = connection.execute(_QUERIES["go_on"], who).fetchall()
+    rows = connection.execute(_QUERIES["go_on"], who, prepare=True).fetchall()
     return _configured(rows) if rows else None
 
 
@@ -123,7 +123,7 @@ def close_lost_runs(
     """
     who = {"worker": worker, "in_flight": list(in_flight), "dead_after": DEAD_AFTER}
     closed: list[Run] = []
-    for row in connection.execute(_QUERIES["lost_runs"], who).fetchall():
+    for row in connection.execute(_QUERIES["lost_runs"], who, prepare=True).fetchall():
         try:
             with short_transaction(connection):
                 connection.execute(_QUERIES["lock_fence"], {"view": row["view"]})

@@ -5,6 +5,7 @@ take for one request and its answer, are bounded; beyond that they are cut.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import threading
@@ -22,6 +23,7 @@ _BUSY_AFTER = 32
 """Beyond so many connections or requests at once the answer is 503."""
 _REQUEST_SECONDS = 30.0
 _STOP_SECONDS = 2
+_TICK_SECONDS = 1.0
 
 
 class WebServer:
@@ -33,7 +35,7 @@ class WebServer:
         self._server = server
         self._app = app
         self._request_seconds = request_seconds
-        self._uvicorn: uvicorn.Server | None = None
+        self._uvicorn: _Server | None = None
         self._thread: threading.Thread | None = None
         self._port = server.port
 
@@ -59,7 +61,7 @@ class WebServer:
         config = self._configure()
         listener = self._listen()
         self._port = listener.getsockname()[1]
-        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn = _Server(config)
         self._thread = threading.Thread(
             target=self._uvicorn.run, args=([listener],), name="web", daemon=True
         )
@@ -69,7 +71,7 @@ class WebServer:
         """Answer what is being asked, for at most two seconds, and give the port back."""
         if self._uvicorn is None or self._thread is None:
             return
-        self._uvicorn.should_exit = True
+        self._uvicorn.leave()
         self._thread.join(_STOP_SECONDS * 2)
 
     def _listen(self) -> socket.socket:
@@ -110,6 +112,31 @@ class WebServer:
             )
             raise ConfigError(message) from error
         return config
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which wakes up ten times a second to see whether it is to end: this one is told.
+
+    Once a second it has to: it keeps the Date header.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def leave(self) -> None:
+        """End; to be called from another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._leaving.set)
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), _TICK_SECONDS)
 
 
 def _bounded_protocol(request_seconds: float) -> type[asyncio.Protocol]:
