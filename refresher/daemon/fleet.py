@@ -173,7 +173,12 @@ class Fleet:
             )
             observer = Observer(database, reachable, views, latest=self._latest)
             watch = Watch(
-                database.alias, reachable, views, emit=self._emit, left=loop.ask_what_is_left
+                database.alias,
+                reachable,
+                views,
+                emit=self._emit,
+                left=loop.ask_what_is_left,
+                busy=lambda: loop.busy,
             )
             checker = Checker(database.alias, reachable, views, emit=self._emit)
             vacuumer = Vacuumer(

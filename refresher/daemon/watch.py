@@ -39,7 +39,9 @@ _LOOK_SHARE = 0.01
 every definition for one, which costs some milliseconds and some dead rows in the catalog each."""
 _REST = 4.0
 """How many times as long as the work for some views the rest is before the next, where there are
-many: refreshes and readers want the machine, too."""
+many: readers want the machine, too."""
+_REST_BESIDE_REFRESHES = 20.0
+"""The same while this process refreshes views: they are wanted sooner."""
 _TICK_SECONDS = 5.0
 """How often it is asked whether a look is due, and whether somebody else refreshed a view."""
 _LOOKS = 24
@@ -65,9 +67,20 @@ class Watch:
         *,
         emit: Listener,
         left: Callable[[Connection], Collection[str]] = lambda _connection: (),
+        busy: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`left` asks the database which views are left to daemons with a newer configuration."""
+        """Prepare a watch.
+
+        Args:
+            alias: the database's.
+            endpoint: how to reach it.
+            views: what to watch.
+            emit: told what is found.
+            left: asks the database which views are left to daemons with a newer configuration.
+            busy: how many refreshes are at work here.
+        """
         self._left = left
+        self._busy = busy
         self._alias = alias
         self._endpoint = endpoint
         self._views = dict(views)
@@ -170,7 +183,8 @@ class Watch:
         def rest(worked: float) -> None:
             nonlocal rested
             since = time.monotonic()
-            if self._stopping.wait(worked * _REST) or self._wanted.is_set():
+            times = _REST_BESIDE_REFRESHES if self._busy() else _REST
+            if self._stopping.wait(worked * times) or self._wanted.is_set():
                 raise _Overtaken
             if time.monotonic() >= self._seen_at + _TICK_SECONDS:
                 self._see_outside(connection, self._next_in_turn(views))
