@@ -42,7 +42,7 @@ def build_app(
     Args:
         expose: renders the metrics; called in a thread, for it may take a while.
         healthy: whether the process does its part; a supervisor starts it anew otherwise.
-        ready: whether every database can be worked with at this moment.
+        ready: whether the configuration is valid and the state has been read.
         token: needed for everything but /healthz, which a supervisor asks without secrets.
     """
 
