@@ -5,12 +5,14 @@ from typing import Any
 
 from refresher.config.model import Default, Every, Kind
 from refresher.graph import Graph
+from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 from refresher.store.presence import beat
 from refresher.store.registry import forget_abandoned, register
 from tests.integration.store.conftest import make_known, make_view, values
 from tests.integration.store.test_presence import silence
 
+QUERIES = load_queries("refresher.store", "store.sql")
 HOUR = timedelta(hours=1)
 
 
@@ -98,6 +100,18 @@ def test_views_of_a_running_configuration_are_kept(connection: Connection) -> No
     assert values(connection, "SELECT view FROM refresher.fence ORDER BY 1") == [
         *("mine", "old", "theirs")
     ]
+
+
+def test_forgetting_does_not_compare_each_view_with_each(connection: Connection) -> None:
+    names = [f"v{number}" for number in range(500)]
+    make_known(connection, *names)
+    beat(connection, worker="me", kind="daemon", views=names)
+
+    plan = connection.execute(
+        b"EXPLAIN " + QUERIES["forget_views"].as_bytes(), {"forgotten_after": HOUR}
+    ).fetchall()
+
+    assert any("hashed SubPlan" in row["QUERY PLAN"] for row in plan)
 
 
 def test_a_view_without_a_name_in_common_sql_is_registered(connection: Connection) -> None:
