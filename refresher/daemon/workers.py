@@ -1,5 +1,6 @@
 """The threads that refresh: at most `max_parallel` a database, each with its own connection."""
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from refresher.postgres.sessions import Endpoint
 from refresher.refresh.attempt import Attempt
 from refresher.refresh.session import Session
 from refresher.refresh.task import NotBegun, Obstacle, Result, Task
+
+_LOGGER = logging.getLogger(__name__)
 
 Report = Callable[[Task, Result | BaseException], None]
 
@@ -54,6 +57,11 @@ class Workers:
         self._tasks.put(task)
 
     @property
+    def alive(self) -> bool:
+        """Whether every thread still takes tasks."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
     def busy(self) -> int:
         """How many are at work."""
         return len(self._attempts)
@@ -93,7 +101,11 @@ class Workers:
                 task = self._tasks.get()
                 if isinstance(task, _Stop):
                     return
-                self._report(task, self._attempt(session, task))
+                result = self._attempt(session, task)
+                try:
+                    self._report(task, result)
+                except Exception as bug:
+                    _LOGGER.warning("a refresh's end was not taken note of", exc_info=bug)
         finally:
             session.discard()
 
