@@ -169,8 +169,7 @@ class Chores:
     def _is_among(self, living: Iterable[Configured]) -> bool:
         """Whether it is said of this daemon by which configuration it works.
 
-        Another loop of this process may have overwritten it, that of a database whose settings
-        changed.
+        Another loop of this process may have overwritten it, where two aliases are one database.
         """
         return any(
             (daemon.worker, daemon.configuration) == (self._worker, self.configuration)

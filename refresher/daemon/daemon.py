@@ -134,7 +134,7 @@ class Daemon:
         self._emit(DaemonStopped(cancelled=cancelled))
 
     def _prepare(
-        self, connection: Connection, endpoint: Endpoint, views: Mapping[str, View]
+        self, connection: Connection, endpoint: Endpoint, views: Mapping[str, View], worker: str
     ) -> Applying | None:
         """Before a database is worked with: its store, and what `--apply` asks for."""
         migrate(connection)
@@ -145,7 +145,7 @@ class Daemon:
             database=self._config.databases[endpoint.alias],
             views=views,
             prune=self._config.prune,
-            worker=self.worker,
+            worker=worker,
             emit=self._emit,
         )
 

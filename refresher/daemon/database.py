@@ -46,8 +46,10 @@ what wakes the loop meanwhile is looked at together."""
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
-Prepare = Callable[[Connection, Endpoint, Mapping[str, View]], Applying | None]
-"""Done on every new connection before anything else; returns what is to be applied, if asked to."""
+Prepare = Callable[[Connection, Endpoint, Mapping[str, View], str], Applying | None]
+"""Done on every new connection before anything else; returns what is to be applied, if asked to.
+
+What is applied is done in the name that comes last: the one by which this loop is known to live."""
 
 
 class DatabaseLoop:
@@ -140,13 +142,15 @@ class DatabaseLoop:
 
     @property
     def alive(self) -> bool:
-        """Whether the loop goes round, as far as the database lets it, and wake-ups are kept."""
-        return self._thread.is_alive() and self._wakeups.alive and not self.pulse.silent
+        """Whether the loop goes round, as far as the database lets it, and its helpers live."""
+        threads = self._thread.is_alive() and self._workers.alive and self._wakeups.alive
+        return threads and not self.pulse.silent
 
     def drain(self) -> None:
         """Start nothing more; what is at work goes on, and so do the signs of life."""
         self._draining.set()
         self._workers.refuse()
+        self._bell.set()
 
     def cancel(self) -> int:
         """Cancel what is at work, on the server; to be repeated while `busy`. Returns how many."""
@@ -174,7 +178,7 @@ class DatabaseLoop:
             try:
                 with connect(self.endpoint, application="refresher loop") as connection:
                     self.pulse.follow(connection)
-                    applying = self._prepare(connection, self.endpoint, self._views)
+                    applying = self._prepare(connection, self.endpoint, self._views, self._worker)
                     self._chores.greet(connection, self._views)
                     if applying is not None and not self._draining.is_set():
                         self._apply(connection, applying)
@@ -231,6 +235,9 @@ class DatabaseLoop:
             with self._lock:
                 woken, self._woken = self._woken, set()
             views = self._views
+            if self._draining.is_set():
+                # Before it hears of the one that follows it, and takes that for another daemon.
+                self._chores.retire(connection, views)
             self._chores.bury(connection)
             if time.monotonic() >= rescan_at:
                 self._chores.do(connection, views)
@@ -242,9 +249,7 @@ class DatabaseLoop:
                     connection, self._sharing.own, self._chores.graph, self._chores.aims
                 )
                 rescan_at = time.monotonic() + RESCAN_SECONDS
-            if self._draining.is_set():
-                self._chores.retire(connection, views)
-            else:
+            if not self._draining.is_set():
                 self._scan(connection, views, (woken & views.keys()) - self._sharing.left)
             self.pulse.beat()
             self._vitals.tick()

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -69,6 +70,8 @@ class Fleet:
         self._prepare = prepare
         self._members: dict[str, _Member] = {}
         self._retiring: list[_Member] = []
+        self._loops: Counter[str] = Counter()
+        """By database, how many there have been."""
 
     def follow(self, config: Config) -> None:
         """Put a configuration in force: what did not change goes on undisturbed.
@@ -159,6 +162,15 @@ class Fleet:
     def _everybody(self) -> list[_Member]:
         return [*self._members.values(), *self._retiring]
 
+    def _name(self, alias: str) -> str:
+        """A name for the next loop of a database.
+
+        It is not the one's that retires: each lives, and tells what is at work, for itself.
+        """
+        self._loops[alias] += 1
+        number = self._loops[alias]
+        return self._worker if number == 1 else f"{self._worker}.{number}"
+
     def _make(self, config: Config, database: Database, views: Mapping[str, View]) -> _Member:
         with contextlib.ExitStack() as server:
             reachable = endpoint(config, database, server)
@@ -166,7 +178,7 @@ class Fleet:
                 database,
                 reachable,
                 views,
-                worker=self._worker,
+                worker=self._name(database.alias),
                 emit=self._emit,
                 vitals=self._vitals,
                 prepare=self._prepare,
