@@ -241,8 +241,8 @@ class DatabaseLoop:
             self._chores.bury(connection)
             if time.monotonic() >= rescan_at:
                 self._chores.do(connection, views)
-                if not self._draining.is_set():
-                    self._throttling.look(connection)
+                if not self._draining.is_set() and self._throttling.look(connection):
+                    woken |= views.keys()  # all that were held up, the most urgent first
                 changed_hands = self._sharing.follow(views, self._chores.left)
                 self._dispatcher.forget(changed_hands)
                 woken |= changed_hands | self._rescan.next(

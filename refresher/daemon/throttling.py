@@ -24,15 +24,16 @@ class Throttling:
         self._problem: str | None = None
         vitals.throttled = False
 
-    def look(self, connection: Connection) -> None:
-        """Look at the load, and tell what has changed.
+    def look(self, connection: Connection) -> bool:
+        """Look at the load, and tell what has changed; returns whether the throttle was lifted.
 
         Raises:
             psycopg.Error: the database went away.
         """
         throttle = self._database.throttle
         if not throttle.keys:
-            return
+            return False
+        before = self.reason
         try:
             load = read_load(connection)
         except psycopg.Error as error:
@@ -40,10 +41,11 @@ class Throttling:
                 raise
             self._tell_problem(f"nothing can be measured: {describe(error)}")
             self._decide(None)
-            return
+            return before is not None
         hidden = unseen(throttle, load)
         self._tell_problem(_unseen(hidden, connection.info.user) if hidden else None)
         self._decide(exceeded(throttle, load))
+        return before is not None and self.reason is None
 
     def _decide(self, reason: str | None) -> None:
         before, self.reason = self.reason, reason
