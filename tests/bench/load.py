@@ -78,7 +78,6 @@ class Load:
         """Do it all, one after the other."""
         with small_views(self.ground, self.views, self.progress):
             write_queries(self.ground, self.views)
-            before = self._bare()
             cron = others.pg_cron(self.ground, self.views, self.progress) if beside_cron else None
             self._configure("manual")
             self.progress.tell(f"starting the daemon with {self.views:,} views")
@@ -92,15 +91,18 @@ class Load:
                 self.progress.tell(f"idle for {self.idle_seconds:g} s")
                 idle = daemon.idle(beside, self.idle_seconds)
                 scrape = daemon.scrape(beside, idle)
+                # The daemon has nothing to do meanwhile, nor afterwards: no row of theirs changes.
+                before = self._bare()
                 at_once = self._refresh_by_schedule(daemon, connection, timedelta())
+                after = self._bare()
                 spread = self._refresh_by_schedule(
                     daemon, connection, timedelta(minutes=self.minutes)
                 )
                 peak = daemon.peak_bytes
-            after = self._bare()
         return Measured(
             views=self.views,
-            # Others use the machine, too, and catalogs grow: before and after are both usual.
+            # Others use the machine, too, and with each refresh catalogs grow that all refreshes
+            # read: only neighbours can be compared.
             bare=None if before is None or after is None else (before + after) / 2,
             cron=cron,
             at_once=at_once,
