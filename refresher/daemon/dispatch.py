@@ -119,13 +119,25 @@ class Dispatcher:
     def report(self, task: Task, result: Result | BaseException, downstream: Iterable[str]) -> None:
         """A worker is done with a task; called in its thread."""
         name = task.view.name
-        woken: set[str] = set()
+        try:
+            woken = self._conclude(name, result, downstream)
+        finally:
+            with self._lock:
+                self._submitted.discard(name)
+                self._show()
+        # Even if that is nobody: whoever is first in line is looked at each time.
+        self.wake(woken)
+
+    def _conclude(
+        self, name: str, result: Result | BaseException, downstream: Iterable[str]
+    ) -> set[str]:
+        """What a result means for this view and others; returns who is to be looked at now."""
         match result:
             case Ended() | NotBegun(Obstacle.DISCHARGED | Obstacle.EARLY):
                 self._since.pop(name, None)
-                woken = {name, *downstream}
                 if isinstance(result, Ended) and result.run.succeeded:
                     self._ahead.succeeded(result.run.duration_seconds or 0.0)
+                return {name, *downstream}
             case NotBegun(Obstacle.SLOT):
                 self._ahead.refused()
                 self._full_until = time.monotonic() + _HOLD.total_seconds()
@@ -137,11 +149,7 @@ class Dispatcher:
                 self._degrade(name, f"refresher itself failed: {describe(bug)}")
             case other:
                 assert_never(other)
-        with self._lock:
-            self._submitted.discard(name)
-            self._show()
-        # Even if that is nobody: whoever is first in line is looked at each time.
-        self.wake(woken)
+        return set()
 
     def _stand_in_line(
         self, name: str, due: Due, state: ViewState, limit: timedelta | None

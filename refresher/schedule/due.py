@@ -20,7 +20,8 @@ What makes an instant:
 - `target_lag`, its own or that of a view below it: that staleness gets near it (`target.py`); a
   view has this besides the instants of its own schedule.
 - a request: it outlives a pause, which holds the schedule only, and is met outside `only`, too. It
-  waits for requests for views above that were made before: whole closures are asked for top down.
+  waits, for an hour at most, for requests for views above that were made before: whole closures are
+  asked for top down.
 
 How it fails. Facts may be old when they are acted upon: an attempt decides again under the fence.
 A replica whose facts are wrong therefore costs a try, never a second success. A missing upstream
@@ -49,7 +50,7 @@ def decide(view: View, facts: Facts) -> Decision:
     requested = _decide_request(view, facts)
     if isinstance(requested, Due):
         # By schedule it would discharge the request, too, and too early.
-        above = upstreams.asked_for_before(facts.upstreams, requested.due_at)
+        above = upstreams.asked_for_before(facts.upstreams, requested.due_at, facts.now)
         return requested if above is None else Waiting(above)
     if facts.paused:
         scheduled: Decision = Waiting("paused")

@@ -20,6 +20,8 @@ from refresher.schedule.instants import jitter_of
 
 _LATER = timedelta(microseconds=1)
 """The least by which one PostgreSQL timestamp is later than another."""
+_PATIENCE = timedelta(hours=1)
+"""How old a request is that nobody waits for any more: who has not begun by then may never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +96,19 @@ def waits_for(upstreams: Sequence[UpstreamFacts], as_of: datetime | None) -> str
     return f"waits for {', '.join(behind)}" if behind else None
 
 
-def asked_for_before(upstreams: Sequence[UpstreamFacts], requested_at: datetime) -> str | None:
+def asked_for_before(
+    upstreams: Sequence[UpstreamFacts], requested_at: datetime, now: datetime
+) -> str | None:
     """Why a view that somebody asked for has to wait for what was asked for above it before.
 
-    No longer than until those requests are discharged or given up.
+    Until those requests are discharged or given up, but an hour at most: its own schedule waits
+    with it.
     """
     above = [
         upstream.name
         for upstream in upstreams
-        if upstream.requested_at is not None and upstream.requested_at <= requested_at
+        if upstream.requested_at is not None
+        and now - _PATIENCE <= upstream.requested_at <= requested_at
     ]
     return f"waits for {', '.join(above)}: asked for, too" if above else None
 

@@ -25,7 +25,8 @@ _OVERLAP = timedelta(seconds=10)
 """How much later than its own time a row may be committed and still be noticed: a session that
 stays idle in a transaction for so long is ended."""
 _CATALOG = "catalog"
-_LASTING = frozenset({"open", "pause", _CATALOG})
+_LINEAGE = "lineage"
+_LASTING = frozenset({"open", "pause", _CATALOG, _LINEAGE})
 
 
 class Mark(NamedTuple):
@@ -100,8 +101,8 @@ class Touched:
         found = {mark.view for mark in news if mark.view is not None}
         if any(mark.what == _CATALOG for mark in news) or self._standing.keys() != views.keys():
             found |= self._moved(connection, views)
-        if self._since is None:
-            found |= views.keys()
+        if any(mark.what == _LINEAGE for mark in news):
+            found |= views.keys()  # nothing that was known is known of this server
         self._since = now - _OVERLAP
         return Touch(now, frozenset(found))
 

@@ -1,8 +1,8 @@
 -- name: touched
 -- description: What has begun since some moment, and what lasts: to be compared with the last answer.
 -- What lasts is told as long as it does. A mark is what tells a row from an earlier one of the same
--- view. The one row that is always there is the catalog's, whose mark changes with the relation of
--- any view.
+-- view. Two rows are always there: the catalog's, whose mark changes with the relation of any view,
+-- and the server's, which changes when a pooler's connections lead to another one.
 SELECT clock_timestamp() AS now, found.what, found.view, found.mark
 FROM (
     SELECT
@@ -20,6 +20,8 @@ FROM (
         ) AS mark
     FROM pg_catalog.pg_class AS c
     WHERE c.relkind IN ('m', 'v')
+    UNION ALL
+    SELECT 'lineage', NULL, coalesce(hashtextextended(refresher.lineage(), 0), 0)
     UNION ALL
     SELECT 'open', r.view, r.id
     FROM refresher.run AS r

@@ -242,6 +242,8 @@ def test_a_request_waits_for_what_was_asked_for_above_before(schedule: View) -> 
         return decide(schedule, asked(as_of=None, upstreams=(above, upstream("y"))))
 
     assert waits(NOON - HOUR) == waits(NOON - SECOND) == Waiting("waits for x: asked for, too")
+    # One that can't begin holds up nobody's schedule for ever.
+    assert isinstance(waits(NOON - HOUR - SECOND), Due)
     assert waits(NOON) == waits(None) == Due(Trigger.MANUAL, NOON - SECOND, 1, NOON - SECOND)
 
 

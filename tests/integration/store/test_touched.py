@@ -2,6 +2,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from psycopg import sql
 
 from refresher.config.model import View
 from refresher.postgres.sessions import Connection
@@ -35,6 +36,24 @@ def test_the_first_answer_names_every_view(connection: Connection, views: dict[s
     touched = Touched()
     assert touched.ask(connection, views).views == {"a", "b"}
     assert touched.ask(connection, views).views == set()
+
+
+def test_all_views_are_told_when_another_server_answers(
+    connection: Connection, asked: Asked, make_role: Callable[..., str]
+) -> None:
+    role = sql.Identifier(make_role("owner"))
+    assert asked() == set()
+    with connection.transaction(force_rollback=True):
+        # One that does not tell who it is tells as much by that.
+        for statement in (
+            "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
+            "GRANT CREATE ON SCHEMA refresher TO {}",
+            "ALTER FUNCTION refresher.lineage() OWNER TO {}",
+        ):
+            connection.execute(sql.SQL(statement).format(role))
+        assert asked() == {"a", "b"}
+        assert asked() == set()
+    assert asked() == {"a", "b"}
 
 
 def test_a_request_is_told_once(connection: Connection, asked: Asked) -> None:
