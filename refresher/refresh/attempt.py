@@ -82,7 +82,7 @@ class Attempt:
             UnreachableError: the database could not be reached before anything was recorded.
             psycopg.Error: it failed before anything was recorded.
         """
-        connection = self.session.connection()
+        connection = self.session.begin_attempt()
         try:
             target, opened = self._open(connection)
         except psycopg.Error as error:
