@@ -23,8 +23,8 @@ MOST_ATTEMPTS = 250
 
 Up to PostgreSQL 17 a session keeps the row type of each temporary table that a concurrent refresh
 made, and goes through all of them whenever a catalog changes (src/backend/utils/cache/typcache.c,
-TypeCacheRelCallback). By experiment on 15, a refresh of ten rows takes 5 ms at first, and 10 ms after
-4,000 others."""
+TypeCacheRelCallback). By experiment on 15, a refresh of ten rows takes 5 ms at first, and 10 ms
+after 4,000 others."""
 
 
 class Session:
