@@ -7,6 +7,7 @@ comes back once the network is mended.
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,11 +88,16 @@ def inject(stage: Stage[Apart], times: int) -> None:
         fourth.wait_for_log("database.up", deadline=_START_SECONDS)
         for begin in range(0, times, _REPLICAS):
             cuts: list[_Cut] = []
-            for _ in range(min(_REPLICAS, times - begin)):
-                cuts.append(_cut(stage, cuts))
-                stage.injected()
-                stage.rest(stage.chance.uniform(0, _MOST_STAGGER_SECONDS))
-            _measure(stage, cuts)
+            # Each is followed from its cut on: the next one may have to wait for its turn.
+            with ThreadPoolExecutor(_REPLICAS) as following:
+                followed = []
+                for _ in range(min(_REPLICAS, times - begin)):
+                    cuts.append(_cut(stage, cuts))
+                    followed.append(following.submit(_measure, stage, cuts[-1]))
+                    stage.injected()
+                    stage.rest(stage.chance.uniform(0, _MOST_STAGGER_SECONDS))
+            for measure in followed:
+                measure.result()
             _mend(stage, cuts)
 
 
@@ -101,27 +107,22 @@ def _cut(stage: Stage[Apart], cuts: Sequence[_Cut]) -> _Cut:
         for number, daemon in enumerate(stage.daemons.members)
         if daemon not in [cut.daemon for cut in cuts]
     }
-    while True:
-        work = stage.wait_for_work()
-        if work.daemon in reached:
-            daemon, segment = reached[work.daemon]
-            segment.cut()
-            return _Cut(daemon, segment, work)
-        stage.rest(_LOOK_SECONDS)
+    work = stage.wait_for_work(by=reached.keys(), deadline=_PATIENCE_SECONDS)
+    daemon, segment = reached[work.daemon]
+    segment.cut()
+    return _Cut(daemon, segment, work)
 
 
-def _measure(stage: Stage[Apart], cuts: Sequence[_Cut]) -> None:
+def _measure(stage: Stage[Apart], cut: _Cut) -> None:
     with stage.connect() as connection:
 
         def look() -> bool:
-            for cut in cuts:
-                _follow(connection, cut)
-            return all(cut.seconds.keys() >= _SIGNS for cut in cuts)
+            _follow(connection, cut)
+            return cut.seconds.keys() >= _SIGNS
 
         _watch(stage, look)
-    for cut in cuts:
-        for what in sorted(_SIGNS):
-            stage.measured(what, cut.seconds.get(what), limit=_LIMIT_SECONDS)
+    for what in sorted(_SIGNS):
+        stage.measured(what, cut.seconds.get(what), limit=_LIMIT_SECONDS)
 
 
 def _follow(connection: Connection, cut: _Cut) -> None:
