@@ -22,6 +22,8 @@ class Kind(StrEnum):
 
     VIEW = "view"
     MATERIALIZED_VIEW = "materialized_view"
+    TABLE = "table"
+    """A maintained table: refresher owns its rows, and writes those that differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ GRANT_OPTION = " with grant option"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """An index a materialized view must have: of `columns`, an `expression` or a `definition`."""
+    """An index a view with contents must have: of `columns`, an `expression` or a `definition`."""
 
     columns: tuple[str, ...] = ()
     expression: str | None = None
@@ -259,7 +261,7 @@ class View:
     @property
     def refreshed(self) -> bool:
         """Whether there is anything to refresh: not for a plain view."""
-        return self.kind is Kind.MATERIALIZED_VIEW
+        return self.kind is not Kind.VIEW
 
     @property
     def target_lag(self) -> timedelta | None:

@@ -75,7 +75,7 @@ Privileges: TypeAlias = Annotated[
 ]
 Grants: TypeAlias = Annotated[dict[Name, Privileges], AfterValidator(_public_passes_nothing_on)]
 Target: TypeAlias = Annotated[int, Field(ge=0, le=10_000)]
-Strategy: TypeAlias = Literal["auto", "full", "concurrent"]
+Strategy: TypeAlias = Literal["auto", "full", "concurrent", "merge"]
 
 
 def _key(description: str, default: JsonValue = None, **limits: Any) -> Any:  # noqa: ANN401 - as pydantic's own Field
@@ -171,7 +171,7 @@ Schedule: TypeAlias = Annotated[
 
 
 class IndexSection(Section):
-    """An index of a materialized view: of `columns`, an `expression` or a `definition`."""
+    """An index of a materialized view or table: of `columns`, an `expression` or a `definition`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -282,7 +282,7 @@ class OwnSection(Section):
     """What only a view itself can say."""
 
     kind: Kind = Field(
-        strict=False, description="What it is in PostgreSQL: view or materialized_view."
+        strict=False, description="What it is in PostgreSQL: view, materialized_view or table."
     )
     database: Handle | None = _key("The alias of its database; needed when there are several.")
     relation: Relation | None = _key("schema.name, quoted where needed; by default public.<name>.")

@@ -26,9 +26,15 @@ from typing import Any
 
 import psycopg
 
-from refresher.catalog.introspection import READ_TARGET, names_of, target_of
+from refresher.catalog.introspection import (
+    READ_TARGET,
+    RELATION_KINDS,
+    names_of,
+    target_of,
+)
 from refresher.catalog.model import Target
 from refresher.checks.contents import as_recorded
+from refresher.config.model import Kind
 from refresher.errors import FailureReason, RefresherError, RefreshError, UnreachableError
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
@@ -227,8 +233,12 @@ def _require(target: Target | None, task: Task) -> Target:
     if target is None:
         message = f"{relation} does not exist; run `refresher apply`"
         raise RefreshError(message, reason=FailureReason.DEFINITION)
-    if target.relation_kind != "m":
-        message = f"{relation} is not a materialized view; rename it, or the view in the config"
+    if target.relation_kind != RELATION_KINDS[task.view.kind]:
+        kind = task.view.kind.value.replace("_", " ")
+        message = f"{relation} is not a {kind}; rename it, or the view in the config"
+        raise RefreshError(message, reason=FailureReason.DEFINITION)
+    if task.view.kind is Kind.TABLE and target.query is None:
+        message = f"{relation} was not made by refresher; rename it, or the view in the config"
         raise RefreshError(message, reason=FailureReason.DEFINITION)
     return target
 
@@ -245,6 +255,9 @@ def _choose(task: Task, target: Target, numbers: dict[str, Any]) -> Choice:
         full_seconds=numbers["full_seconds"],
         concurrent_seconds=numbers["concurrent_seconds"],
         concurrent_churn=numbers["concurrent_churn"],
+        is_table=task.view.kind is Kind.TABLE,
+        merge_seconds=numbers["merge_seconds"],
+        merge_churn=numbers["merge_churn"],
     )
     match choose(facts):
         case Choice() as choice:

@@ -22,7 +22,7 @@ from refresher.postgres import identifiers
 from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, major
-from refresher.refresh import concurrent, full
+from refresher.refresh import concurrent, full, merge
 from refresher.refresh.choose import Choice
 from refresher.refresh.session import Session
 from refresher.refresh.task import Obstacle, Task
@@ -41,7 +41,7 @@ _TAKE_FENCE_BELOW = (*_TAKE_FENCE, _QUERIES["read_upstreams"])
 _BEGIN = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {settings}{locks}")
 _LOCK = sql.SQL("; LOCK TABLE {sources} IN ACCESS SHARE MODE")
 
-_THEN = sql.SQL("{count_at_once}; {refresh}; {measure}")
+_THEN = sql.SQL("; ")
 
 _CHURN = ("inserted", "updated", "deleted")
 _MEASURED = ("rows", "bytes", "storage", "rows_written", *_CHURN)
@@ -158,11 +158,14 @@ class Transaction:
 
     def _run_strategy(self, connection: Connection, before: dict[str, Any]) -> dict[str, Any]:
         """Step 6, and what came of it."""
+        refresh: sql.Composed | None = None
         match self.choice.strategy:
             case Strategy.FULL:
                 refresh = full.statement(self.target.relation)
             case Strategy.CONCURRENT:
                 refresh = concurrent.statement(self.target.relation)
+            case Strategy.MERGE:
+                merge.merge(connection, self.target, self.task.view.key)
             case other:
                 assert_never(other)
         # No parameters: a % in the relation's name would be taken for one.
@@ -170,9 +173,8 @@ class Transaction:
             relation=identifiers.relation(self.target.relation), oid=sql.Literal(self.target.oid)
         )
         count_at_once = _QUERIES.on("count_at_once", major(connection))
-        cursor = connection.execute(
-            _THEN.format(count_at_once=count_at_once, refresh=refresh, measure=measure)
-        )
+        statements = [count_at_once, *([] if refresh is None else [refresh]), measure]
+        cursor = connection.execute(_THEN.join(statements))
         cursor.set_result(-1)
         after = cursor.fetchone()
         assert after is not None  # noqa: S101 - the query always returns one row
