@@ -198,7 +198,7 @@ def computing(session: Session, view: View, target: Target) -> Iterator[float]:
     files = storage_files(connection, target.unlockable_storages)
     began = time.monotonic()
     try:
-        connection.execute(begin_statement(session, view.timeouts, target))
+        connection.execute(begin_statement(session, view.timeouts, [target]))
         yield time.monotonic() - began
         _require_same(files, storage_files(connection, target.unlockable_storages))
         connection.execute("COMMIT")

@@ -296,9 +296,9 @@ WITH ended AS (
 )
 SELECT * FROM ended
 
--- name: forget_run
+-- name: forget_runs
 -- description: An attempt that never began leaves no record, unless it was taken for lost and counted.
-DELETE FROM refresher.run WHERE id = %(run)s AND outcome IS NULL
+DELETE FROM refresher.run WHERE id = ANY (%(runs)s) AND outcome IS NULL
 
 -- name: wait_for_fence
 -- description: After an ambiguous commit, wait until the transaction that held the fence is decided.
