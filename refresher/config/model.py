@@ -247,6 +247,8 @@ class View:
     renamed_from: str | None = None
     """The name the view had in the configuration before."""
     tags: tuple[str, ...] = ()
+    group: str | None = None
+    """Views of one group are refreshed in one transaction, as of one moment."""
     strategy: StrategyChoice = "auto"
     allow_blocking: bool = False
     """Whether `auto` may choose a refresh that blocks readers when it is the cheaper one."""
@@ -262,6 +264,11 @@ class View:
     def refreshed(self) -> bool:
         """Whether there is anything to refresh: not for a plain view."""
         return self.kind is not Kind.VIEW
+
+    @property
+    def cadence(self) -> str:
+        """What its phase and jitter are derived from: the same for all of a group."""
+        return self.group or self.name
 
     @property
     def target_lag(self) -> timedelta | None:

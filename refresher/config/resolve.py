@@ -119,6 +119,7 @@ def resolve_view(
         options=section.options,
         renamed_from=section.renamed_from,
         tags=tuple(section.tags or ()),
+        group=section.group,
         checks=_checks(section.checks) if section.checks else Checks(),
         **(defaults | own),
     )

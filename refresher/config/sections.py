@@ -292,6 +292,9 @@ class OwnSection(Section):
     )
     key: Names | None = _key("The columns that identify a row: unique and never null.")
     indexes: list[IndexSection] | None = _key("Indexes besides that of the key.")
+    group: Handle | None = _key(
+        "A name shared by views that are refreshed in one transaction, as of one moment."
+    )
     checks: ChecksSection | None = _key("Rules its columns and contents must meet.")
     comment: str | None = _key("The relation's comment in PostgreSQL.", min_length=1)
     options: dict[OptionName, OptionValue] | None = _key(

@@ -26,6 +26,7 @@ _MISFITS: Mapping[object, Mapping[tuple[str, ...], str]] = {
         ("schedule",): _PLAIN,
         ("retry",): _PLAIN,
         ("vacuum",): _PLAIN,
+        ("group",): _PLAIN,
         ("checks", "max_shrink"): "a plain view has no earlier contents to compare with; remove it",
     },
     Kind.MATERIALIZED_VIEW.value: {("checks", "every"): _JUDGED},
