@@ -20,7 +20,7 @@ def refuse_split_groups(views: dict[str, View], spots: dict[str, Spot], faults: 
     """Note views of one group that can't be due together, or not share a transaction."""
     first: dict[str, View] = {}
     for name, view in views.items():
-        if view.group is None:
+        if view.group is None or not view.refreshed:
             continue
         other = first.setdefault(view.group, view)
         where = spots[name].below(("group",))

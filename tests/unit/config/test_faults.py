@@ -218,6 +218,25 @@ def test_a_view_takes_over_no_name_that_another_one_takes(project: Project) -> N
     ]
 
 
+def test_views_of_a_group_are_due_together(project: Project) -> None:
+    project.views(
+        """
+        views:
+          v: {kind: materialized_view, group: g, schedule: {every: 5m}}
+          w: {kind: materialized_view, group: g, schedule: {every: 6m}}
+          x: {kind: materialized_view, group: g, schedule: {every: 5m}}
+          y: {kind: view, group: g}
+        """,
+        dict.fromkeys("vwxy", "SELECT 1"),
+    )
+    assert project.faults() == [
+        "config.yaml:5: views.w.group: is also the group of the view in config.yaml:4; give both"
+        " the same schedule",
+        "config.yaml:7: views.y.group: a plain view has nothing to refresh; remove it, or use a"
+        " materialized_view",
+    ]
+
+
 @pytest.mark.parametrize("written", ["yes", "'true'", "1", "[true]"])
 def test_prune_is_yes_or_no(project: Project, written: str) -> None:
     project.config(f"{ONE_DATABASE}prune: {written}")
