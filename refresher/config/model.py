@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from refresher.names import RelationName
@@ -24,6 +24,19 @@ class Kind(StrEnum):
     MATERIALIZED_VIEW = "materialized_view"
     TABLE = "table"
     """A maintained table: refresher owns its rows, and writes those that differ."""
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """How a view of this kind can be refreshed."""
+        match self:
+            case Kind.VIEW:
+                return ()
+            case Kind.MATERIALIZED_VIEW:
+                return (Strategy.FULL, Strategy.CONCURRENT)
+            case Kind.TABLE:
+                return (Strategy.MERGE,)
+            case other:
+                assert_never(other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

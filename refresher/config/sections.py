@@ -307,6 +307,15 @@ class OwnSection(Section):
 class ViewSection(SharedSection, OwnSection):
     """One managed view; its query is in a file of its own."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"kind": {"enum": [Kind.VIEW.value, Kind.MATERIALIZED_VIEW.value]}}},
+                {"required": ["key"]},
+            ]
+        }
+    )
+
 
 class ServerSection(Section):
     """Where `refresher run` serves /metrics, /healthz and /readyz."""
