@@ -222,14 +222,15 @@ class Dispatcher:
         self.wakeups.at(name, instant)
 
     def _usable(self, view: View, state: ViewState) -> bool:
-        """Whether there is a materialized view to refresh; said once when there is none."""
+        """Whether there is something to refresh; said once when there is nothing."""
         if not view.refreshed:
             return False
         if state.relation is None:
             self._degrade(view.name, f"{view.relation} does not exist; run `refresher apply`")
             return False
         if state.relation_kind != RELATION_KINDS[view.kind]:
-            self._degrade(view.name, f"{view.relation} is not a materialized view")
+            kind = view.kind.value.replace("_", " ")
+            self._degrade(view.name, f"{view.relation} is not a {kind}")
             return False
         self._degraded.pop(view.name, None)
         return True

@@ -231,8 +231,8 @@ def test_views_of_a_group_are_due_together(project: Project) -> None:
     )
     assert project.faults() == [
         (
-            "config.yaml:5: views.w.group: is also the group of the view in config.yaml:4; give both"
-            " the same schedule"
+            "config.yaml:5: views.w.group: is also the group of the view in config.yaml:4; give"
+            " both the same schedule"
         ),
         (
             "config.yaml:7: views.y.group: a plain view has nothing to refresh; remove it, or use a"
