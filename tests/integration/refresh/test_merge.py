@@ -87,6 +87,32 @@ def test_a_key_that_repeats_is_refused_with_examples(workshop: Workshop) -> None
     assert workshop.rows("m") == [(g, g) for g in range(1, 11)]
 
 
+@pytest.mark.parametrize(
+    ("change", "example"),
+    [
+        ("INSERT INTO t VALUES (3, 30)", "(3)"),
+        ("DELETE FROM t WHERE id = 4; INSERT INTO t VALUES (3, 30)", "(3)"),
+        ("INSERT INTO t VALUES (12, 1), (12, 2)", "(12)"),
+        ("DELETE FROM t WHERE id < 3; INSERT INTO t VALUES (12, 1), (12, 2)", "(12)"),
+        ("DELETE FROM t WHERE id < 3; INSERT INTO t VALUES (3, 30), (12, 12)", "(3)"),
+        ("DELETE FROM t; INSERT INTO t VALUES (12, 1), (12, 2), (13, 3)", "(12)"),
+    ],
+)
+def test_a_key_may_repeat_among_old_rows_or_new_ones(
+    workshop: Workshop, change: str, example: str
+) -> None:
+    view = workshop.table("m", "SELECT id, v FROM t")
+    workshop.refresh(view)
+    before = places(workshop, "m")
+    workshop.execute(f"ALTER TABLE t DROP CONSTRAINT t_pkey; {change}")
+    run = workshop.refresh(view)
+    assert run.failure is FailureReason.NOT_UNIQUE
+    assert run.error is not None
+    assert f"has 1 value in more than one of {len(workshop.rows('t'))} rows" in run.error
+    assert f"such as {example};" in run.error
+    assert places(workshop, "m") == before
+
+
 def test_a_key_that_is_null_is_refused_with_examples(workshop: Workshop) -> None:
     view = workshop.table("m", "SELECT id, nullif(v, 7) AS w FROM t", key=("id", "w"))
     run = workshop.refresh(view)
