@@ -10,6 +10,24 @@ ANALYZE pg_temp.refresher_new
 -- description: How many rows there are, and how many that nothing could tell apart.
 SELECT count(*) AS rows, count(*) FILTER (WHERE {null}) AS without_key FROM pg_temp.refresher_new
 
+-- name: balance
+-- description: How many rows the table has, and how many have nothing to meet on either side.
+SELECT
+    (SELECT count(*) FROM {table}) AS rows,
+    count(*) FILTER (WHERE d.new IS NULL) AS vanished,
+    count(*) FILTER (WHERE d.old IS NULL) AS added
+FROM pg_temp.refresher_difference AS d
+
+-- name: repeated_added
+-- description: Whether more than one of the rows that the table lacks has the same key.
+SELECT
+FROM pg_temp.refresher_difference AS d
+JOIN pg_temp.refresher_new AS n ON n.ctid = d.new
+WHERE d.old IS NULL
+GROUP BY {key}
+HAVING count(*) > 1
+LIMIT 1
+
 -- name: repeated
 -- description: Keys that more than one row has, the most frequent first, and how many these are.
 SELECT {key_texts} AS key, count(*) AS rows, count(*) OVER () AS keys
