@@ -52,7 +52,7 @@ def target_of(relation: RelationName, found: Sequence[DictRow]) -> Target | None
         unique_index=found[0]["unique_index"],
         query=query_name(relation) if found[0]["query"] is not None else None,
         columns=dict(found[0]["columns"] or ()),
-        unique_indexes=found[0]["unique_indexes"] or 0,
+        unique_keys=tuple(map(frozenset, found[0]["unique_keys"] or ())),
         relation=relation,
         sources=tuple(
             # What it reads, through plain views.

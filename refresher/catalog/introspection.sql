@@ -18,10 +18,21 @@ WITH RECURSIVE target AS (
                 AND a.attgenerated = ''
         ) END AS columns,
         CASE c.relkind WHEN 'r' THEN (
-            SELECT count(*)
+            -- An empty key stands for what is unique of expressions, or of some rows only.
+            SELECT jsonb_agg(CASE
+                WHEN i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+                THEN (
+                    SELECT jsonb_agg(a.attname)
+                    FROM unnest(i.indkey) WITH ORDINALITY AS k (number, position)
+                    JOIN pg_catalog.pg_attribute AS a
+                        ON a.attrelid = c.oid AND a.attnum = k.number
+                    WHERE k.position <= i.indnkeyatts
+                )
+                ELSE '[]'
+            END)
             FROM pg_catalog.pg_index AS i
             WHERE i.indrelid = c.oid AND i.indisunique
-        ) END AS unique_indexes,
+        ) END AS unique_keys,
         (
             -- What lets CONCURRENTLY work on it: the rule of src/backend/commands/matview.c,
             -- is_usable_unique_index.

@@ -34,8 +34,8 @@ class Target:
     """The view that has the query of a maintained table."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Those of a table, in their order, and their types."""
-    unique_indexes: int = 0
-    """How many a table has, that of its key included."""
+    unique_keys: tuple[frozenset[str], ...] = ()
+    """What each unique index of a table allows once only; nothing where it is not so simple."""
     sources: tuple[Source, ...]
 
     @property

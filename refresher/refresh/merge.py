@@ -40,6 +40,8 @@ _IS_NEW = sql.SQL("d.old IS NULL")
 def merge(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
     """Bring a table up to what its query returns in this transaction's snapshot.
 
+    The table has a unique index on its key.
+
     Raises:
         RefreshError: (not_unique) a key is null, or more than one row has it.
         psycopg.Error: whatever PostgreSQL says.
@@ -50,7 +52,7 @@ def merge(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
     connection.execute(_QUERIES["analyze_difference"])
     _refuse_repeated(connection, key, parts, rows)
     # Another unique index may not allow a row what another one is about to give up.
-    at_once = target.unique_indexes <= 1
+    at_once = all(unique == set(key) for unique in target.unique_keys)
     parts |= {"gone": _IS_VANISHED if at_once else _TRUE, "missing": _IS_NEW if at_once else _TRUE}
     _execute(connection, "delete", parts)
     if at_once:
@@ -86,21 +88,26 @@ def _refuse_repeated(
     connection: Connection, key: tuple[str, ...], parts: Mapping[str, sql.Composable], rows: int
 ) -> None:
     """Step 3: make sure that no key repeats among so many new rows."""
-    balance = connection.execute(_QUERIES["balance"].format(**parts)).fetchone()
-    assert balance is not None  # noqa: S101 - the query always returns one row
-    added = balance["added"]
-    met_once = rows - added == balance["rows"] - balance["vanished"]
-    if met_once and not added:
+    if _are_told_apart(connection, parts, rows):
         return
-    if met_once and added < rows / 2:
-        query = _QUERIES["repeated_added"].format(**parts)
-        if connection.execute(query).fetchone() is None:
-            return
     repeated = connection.execute(_QUERIES["repeated"].format(**parts)).fetchall()
     if repeated:
         keys = repeated[0]["keys"]
         values = "1 value" if keys == 1 else f"{keys:,} values"
         raise _refused(key, f"has {values} in more than one of {rows:,}", repeated)
+
+
+def _are_told_apart(connection: Connection, parts: Mapping[str, sql.Composable], rows: int) -> bool:
+    """Whether no key repeats, as far as the comparison tells."""
+    balance = connection.execute(_QUERIES["balance"].format(**parts)).fetchone()
+    assert balance is not None  # noqa: S101 - the query always returns one row
+    added = balance["added"]
+    if rows - added != balance["rows"] - balance["vanished"]:
+        return False
+    if added > rows / 2:
+        return False  # all of them are grouped as quickly
+    added_twice = _QUERIES["repeated_added"].format(**parts)
+    return not added or connection.execute(added_twice).fetchone() is None
 
 
 def _refused(

@@ -13,6 +13,7 @@ from refresher.catalog.introspection import (
 from refresher.catalog.model import Target
 from refresher.config.model import Kind
 from refresher.errors import FailureReason, RefreshError
+from refresher.names import quoted
 from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
@@ -122,6 +123,10 @@ def _require(target: Target | None, task: Task) -> Target:
         raise RefreshError(message, reason=FailureReason.DEFINITION)
     if task.view.kind is Kind.TABLE and target.query is None:
         message = f"{relation} was not made by refresher; rename it, or the view in the config"
+        raise RefreshError(message, reason=FailureReason.DEFINITION)
+    if task.view.kind is Kind.TABLE and set(task.view.key) not in target.unique_keys:
+        key = ", ".join(map(quoted, task.view.key))
+        message = f"the primary key of {relation} is not ({key}); run `refresher apply`"
         raise RefreshError(message, reason=FailureReason.DEFINITION)
     return target
 

@@ -220,3 +220,19 @@ def test_a_table_below_another_one_knows_its_age(workshop: Workshop) -> None:
     assert state.data_as_of == below.as_of
     assert state.oldest == ("high", "low")
     assert state.upstreams_seen == {"low": below.as_of}
+
+
+def test_a_table_that_lost_its_primary_key_is_not_touched(workshop: Workshop) -> None:
+    view = workshop.table("m", "SELECT id, v FROM t")
+    workshop.refresh(view)
+    workshop.execute("ALTER TABLE m DROP CONSTRAINT m_pkey; INSERT INTO m VALUES (3, 7)")
+    run = workshop.refresh(view)
+    assert run.failure is FailureReason.DEFINITION
+    assert run.error == "the primary key of public.m is not (id); run `refresher apply`"
+    assert len(workshop.rows("m")) == 11
+
+
+def test_another_key_than_the_tables_is_refused(workshop: Workshop) -> None:
+    view = workshop.table("m", "SELECT id, v FROM t")
+    run = workshop.refresh(replace(view, key=("v",)))
+    assert run.failure is FailureReason.DEFINITION
