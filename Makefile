@@ -24,7 +24,7 @@ FIND_PYTHON := for candidate in $(CANDIDATES); do \
 		exit 1; \
 	fi
 
-.PHONY: demo test test-majors test-pooler test-least-privilege faults torture lint bench bench-schedule lock clean help
+.PHONY: demo test test-majors test-pooler test-least-privilege faults torture lint bench bench-schedule bench-merge lock clean help
 
 demo: $(PROJECT)  ## replay the incident and cure it; ARGS=--once stops after one cycle
 	@$(BIN)/refresher demo $(ARGS)
@@ -62,6 +62,9 @@ bench: $(PROJECT)  ## what refresher costs and how fast it is
 bench-schedule: $(PROJECT)  ## 1,000 and 10,000 views on time: speed, lateness, memory; VIEWS="1000"
 	@$(BIN)/python -m tests.bench.schedule --views $${VIEWS:-1000 10000} \
 		--minutes $${MINUTES:-1} $(ARGS)
+
+bench-merge: $(PROJECT)  ## what a merge costs beside REFRESH, with and without CONCURRENTLY
+	@$(BIN)/python -m tests.bench.merge --customers $${CUSTOMERS:-1000000} $(ARGS)
 
 lock: $(UV)  ## renew the locked requirements; ARGS=--upgrade moves to newer versions
 	@$(UV) pip compile --quiet pyproject.toml --group dev --extra embedded --universal \

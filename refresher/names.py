@@ -119,6 +119,22 @@ class RelationName:
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
+STORE = "refresher"
+"""The schema that all of refresher's own relations are in."""
+
+
+def query_name(table: RelationName) -> RelationName:
+    """Where the query of a maintained table is kept, for PostgreSQL keeps none with a table.
+
+    It is a plain view in the store's schema, called like the table with its schema, so that the
+    catalog knows what the table is made from, and follows renames of that.
+    """
+    whole = f"{table.schema}.{table.name}"
+    if len(whole.encode()) > NAME_BYTES:
+        whole = f"query_{hashlib.sha256(whole.encode()).hexdigest()[:32]}"
+    return RelationName(STORE, whole)
+
+
 def quoted(name: str) -> str:
     """A name as people write it in SQL, in quotes only where PostgreSQL needs them.
 

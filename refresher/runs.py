@@ -23,6 +23,7 @@ class Strategy(StrEnum):
 
     FULL = "full"
     CONCURRENT = "concurrent"
+    MERGE = "merge"
 
 
 class Outcome(StrEnum):

@@ -43,7 +43,7 @@ def choose(
 
 
 def _is_refreshed(kind: Kind) -> bool:
-    return kind is Kind.MATERIALIZED_VIEW
+    return kind is not Kind.VIEW
 
 
 def _spellings(name: RelationName) -> Collection[str]:

@@ -52,7 +52,7 @@ def describe(
         keys["database"] = alias
     if view.relation != RelationName("public", name):
         keys["relation"] = str(view.relation)
-    if view.kind is Kind.MATERIALIZED_VIEW:
+    if view.kind is not Kind.VIEW:
         keys["schedule"] = _schedule(jobs, refreshing, notes)
         keys |= _uniqueness(view, keys["schedule"], notes)
         if indexes := _indexes(view):
@@ -130,6 +130,8 @@ def _indexes(view: Adoptable) -> list[Value]:
 
 def _is_made_by_key(view: Adoptable, index: StandingIndex) -> bool:
     """Whether `key` says it all: one of another name is what the key needs, and keeps its name."""
+    if index.facts.primary:
+        return True
     usual = fitted_name(view.relation.name, *(index.columns or ()), suffix="key")
     return index.name == view.key_index == usual
 

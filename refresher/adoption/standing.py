@@ -15,15 +15,19 @@ from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, set_local
 
 _QUERIES = load_queries("refresher.adoption", "standing.sql")
-_KINDS = {"v": Kind.VIEW, "m": Kind.MATERIALIZED_VIEW}
+_KINDS = {"v": Kind.VIEW, "m": Kind.MATERIALIZED_VIEW, "r": Kind.TABLE}
 _PATIENCE = "5s"
 """For looking for nulls in a key: where it takes longer nothing is claimed about them."""
 
 
 def read_candidates(connection: Connection) -> dict[RelationName, Kind]:
-    """All views, of both kinds, that somebody may want to manage."""
+    """All views, of every kind, that somebody may want to manage."""
     rows = connection.execute(_QUERIES["candidates"])
-    return {RelationName(row["schema"], row["name"]): _KINDS[row["kind"]] for row in rows}
+    found = {RelationName(row["schema"], row["name"]): _KINDS[row["kind"]] for row in rows}
+    tables = [relation for relation, kind in found.items() if kind is Kind.TABLE]
+    facts = read_facts_of(connection, tables) if tables else {}
+    others = {name for name in tables if name not in facts or not facts[name].is_view}
+    return {relation: kind for relation, kind in found.items() if relation not in others}
 
 
 def read_role(connection: Connection) -> str:
@@ -45,7 +49,7 @@ def read_adoptable(connection: Connection, relations: Collection[RelationName]) 
             key_index=_key_index(connection, relation, indexes.get(standing.oid, ())),
         )
         for relation, standing in sorted(facts.items())
-        if standing.kind in _KINDS
+        if standing.is_view
     ]
 
 
@@ -76,6 +80,8 @@ def _key_index(
     """An index that is what `key` would make, one of the name `key` gives it before others."""
     found: list[tuple[bool, str]] = []
     for index in indexes:
+        if index.facts.primary:
+            return index.name
         if not index.identifies or index.columns is None or index.facts.tablespace is not None:
             continue
         same = index.facts.body == index.plain and not index.include

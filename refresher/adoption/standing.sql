@@ -1,9 +1,22 @@
 -- name: candidates
 -- description: Views of both kinds that are somebody's own: no system's, no extension's, not ours.
+-- And tables whose query is kept in the store, or that may be ones: long names are not kept as such.
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('v', 'm')
+WHERE (
+        c.relkind IN ('v', 'm')
+        OR c.relkind = 'r' AND EXISTS (
+            SELECT
+            FROM pg_catalog.pg_class AS q
+            JOIN pg_catalog.pg_namespace AS qn ON qn.oid = q.relnamespace
+            WHERE qn.nspname = 'refresher' AND q.relkind = 'v'
+                AND (
+                    q.relname = n.nspname || '.' || c.relname
+                    OR octet_length(n.nspname || '.' || c.relname) > 63
+                )
+        )
+    )
     AND n.nspname <> 'refresher'
     AND n.nspname <> 'information_schema'
     AND n.nspname !~ '^pg_'

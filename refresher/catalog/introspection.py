@@ -9,12 +9,13 @@ from psycopg.rows import DictRow
 from refresher.catalog.model import Source, Target
 from refresher.config.model import Kind, View
 from refresher.graph import Graph
-from refresher.names import RelationName
+from refresher.names import RelationName, query_name
 from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 
-RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m"}
+RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m", Kind.TABLE: "r"}
+"""`pg_class.relkind` of what each kind is in PostgreSQL."""
 
 _QUERIES = load_queries("refresher.catalog", "introspection.sql")
 
@@ -30,8 +31,14 @@ def read_target(connection: Connection, relation: RelationName) -> Target | None
 
 
 def names_of(relation: RelationName) -> dict[str, str]:
-    """A relation's names, as parameters."""
-    return {"schema": relation.schema, "name": relation.name}
+    """A relation's names, as parameters; its query's, if it should be a maintained table."""
+    query = query_name(relation)
+    return {
+        "schema": relation.schema,
+        "name": relation.name,
+        "query_schema": query.schema,
+        "query_name": query.name,
+    }
 
 
 def target_of(relation: RelationName, found: Sequence[DictRow]) -> Target | None:
@@ -43,6 +50,9 @@ def target_of(relation: RelationName, found: Sequence[DictRow]) -> Target | None
         relation_kind=found[0]["relation_kind"],
         populated=found[0]["populated"],
         unique_index=found[0]["unique_index"],
+        query=query_name(relation) if found[0]["query"] is not None else None,
+        columns=dict(found[0]["columns"] or ()),
+        unique_keys=tuple(map(frozenset, found[0]["unique_keys"] or ())),
         relation=relation,
         sources=tuple(
             # What it reads, through plain views.
@@ -71,6 +81,8 @@ class Standing:
     """A managed view's relation as it stands."""
 
     oid: int
+    reader: int
+    """The relation that has its query: itself, or the view that is kept for a table."""
     relation_kind: str
     populated: bool
     owner: str
@@ -78,12 +90,15 @@ class Standing:
 
 def read_standing(connection: Connection, views: Mapping[str, View]) -> dict[str, Standing]:
     """What stands under the names of these views; a missing one is left out."""
+    queries = [query_name(view.relation) for view in views.values()]
     rows = connection.execute(
         _QUERIES["relations"],
         {
             "views": list(views),
             "schemas": [view.relation.schema for view in views.values()],
             "names": [view.relation.name for view in views.values()],
+            "query_schemas": [query.schema for query in queries],
+            "query_names": [query.name for query in queries],
         },
     )
     return {row.pop("view"): Standing(**row) for row in rows}
@@ -107,21 +122,24 @@ def read_graph(
         unmanaged: what stands in for materialized views that are none of these, by OID.
     """
     standing = {
-        name: each.oid
+        name: each
         for name, each in read_standing(connection, views).items()
         if each.relation_kind == RELATION_KINDS[views[name].kind]
     }
-    names = {oid: name for oids in (standing, simulated) for name, oid in oids.items()}
+    oids = {name: each.oid for name, each in standing.items()}
+    readers = {name: each.reader for name, each in standing.items()} | dict(simulated)
+    names = {oid: name for found in (oids, simulated) for name, oid in found.items()}
     reads: dict[int, list[_Read]] = {}
-    for row in connection.execute(_QUERIES["reads"], {"readers": list(names)}):
+    asked = {"readers": list({*readers.values(), *oids.values()}), "managed": list(names)}
+    for row in connection.execute(_QUERIES["reads"], asked):
         relation = RelationName(row["schema"], row["name"])
         materialized = unmanaged.get(row["read"], relation if row["materialized"] else None)
         read = _Read(row["read"], materialized)
         reads.setdefault(row["reader"], []).append(read)
     edges = {name: frozenset[str]() for name in views}
     foreign = {}
-    for name, oid in {**standing, **simulated}.items():
-        edges[name], others = _managed_reads(oid, reads, names)
+    for name, reader in readers.items():
+        edges[name], others = _managed_reads(reader, reads, names)
         if others:
             foreign[name] = others
     refreshed = frozenset(name for name, view in views.items() if view.refreshed)

@@ -1,10 +1,38 @@
 -- name: target
 -- description: The relation to refresh, and what it reads that is no plain view, in one fixed order.
+-- A table has its query in a view beside it.
 WITH RECURSIVE target AS (
     SELECT
         c.oid,
         c.relkind::text AS relation_kind,
         c.relispopulated AS populated,
+        q.oid AS query,
+        CASE c.relkind WHEN 'r' THEN (
+            -- What a merge must know of a table.
+            SELECT jsonb_agg(
+                jsonb_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
+                ORDER BY a.attnum
+            )
+            FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                AND a.attgenerated = ''
+        ) END AS columns,
+        CASE c.relkind WHEN 'r' THEN (
+            -- An empty key stands for what is unique of expressions, or of some rows only.
+            SELECT jsonb_agg(CASE
+                WHEN i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+                THEN (
+                    SELECT jsonb_agg(a.attname)
+                    FROM unnest(i.indkey) WITH ORDINALITY AS k (number, position)
+                    JOIN pg_catalog.pg_attribute AS a
+                        ON a.attrelid = c.oid AND a.attnum = k.number
+                    WHERE k.position <= i.indnkeyatts
+                )
+                ELSE '[]'
+            END)
+            FROM pg_catalog.pg_index AS i
+            WHERE i.indrelid = c.oid AND i.indisunique
+        ) END AS unique_keys,
         (
             -- What lets CONCURRENTLY work on it: the rule of src/backend/commands/matview.c,
             -- is_usable_unique_index.
@@ -21,6 +49,11 @@ WITH RECURSIVE target AS (
         ) AS unique_index
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN (
+        pg_catalog.pg_class AS q
+        JOIN pg_catalog.pg_namespace AS qn ON qn.oid = q.relnamespace
+    ) ON c.relkind = 'r' AND q.relkind = 'v'
+        AND qn.nspname = %(query_schema)s AND q.relname = %(query_name)s
     WHERE n.nspname = %(schema)s AND c.relname = %(name)s
 ), reads (oid) AS (
     SELECT d.refobjid
@@ -29,7 +62,8 @@ WITH RECURSIVE target AS (
         ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
         AND d.refobjid <> r.ev_class
-    WHERE r.ev_type = '1' AND r.ev_class = (SELECT target.oid FROM target)
+    WHERE r.ev_type = '1'
+        AND r.ev_class = (SELECT coalesce(target.query, target.oid) FROM target)
     UNION
     SELECT d.refobjid
     FROM reads
@@ -78,7 +112,7 @@ SELECT coalesce(array_agg(pg_catalog.pg_relation_filenode(s.oid) ORDER BY s.oid)
 FROM unnest(%(oids)s::oid[]) AS s (oid)
 
 -- name: reads
--- description: What some views read of views of both kinds, and what these read, as defined.
+-- description: What some views read of views and managed tables, and what these read, as defined.
 -- Only its SELECT rule reads: what a rule ON INSERT writes to is no upstream.
 WITH RECURSIVE reads AS (
     SELECT r.ev_class AS reader, d.refobjid AS read
@@ -104,7 +138,9 @@ SELECT
     n.nspname::text AS schema,
     c.relname::text AS name
 FROM reads
-JOIN pg_catalog.pg_class AS c ON c.oid = reads.read AND c.relkind IN ('v', 'm')
+JOIN pg_catalog.pg_class AS c
+    ON c.oid = reads.read
+    AND (c.relkind IN ('v', 'm') OR c.oid = ANY (%(managed)s::oid[]))
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 
 -- name: relations
@@ -112,10 +148,18 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 SELECT
     wanted.view,
     c.oid,
+    coalesce(q.oid, c.oid) AS reader,
     c.relkind::text AS relation_kind,
     c.relispopulated AS populated,
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
-FROM unnest(%(views)s::text[], %(schemas)s::text[], %(names)s::text[])
-    AS wanted (view, schema, name)
+FROM unnest(
+    %(views)s::text[], %(schemas)s::text[], %(names)s::text[],
+    %(query_schemas)s::text[], %(query_names)s::text[]
+) AS wanted (view, schema, name, query_schema, query_name)
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = wanted.schema
 JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
+LEFT JOIN (
+    pg_catalog.pg_class AS q
+    JOIN pg_catalog.pg_namespace AS qn ON qn.oid = q.relnamespace
+) ON c.relkind = 'r' AND q.relkind = 'v'
+    AND qn.nspname = wanted.query_schema AND q.relname = wanted.query_name

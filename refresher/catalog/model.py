@@ -1,6 +1,7 @@
 """What stands in the catalog, as values. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from refresher.names import RelationName
 
@@ -24,10 +25,17 @@ class Target:
     oid: int
     relation: RelationName
     relation_kind: str
-    """`pg_class.relkind`: m for a materialized view."""
+    """`pg_class.relkind`: m for a materialized view, r for a table."""
     populated: bool
+    """Of a materialized view: PostgreSQL does not tell it of a table."""
     unique_index: str | None
     """An index that lets REFRESH CONCURRENTLY work, if there is one."""
+    query: RelationName | None = None
+    """The view that has the query of a maintained table."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Those of a table, in their order, and their types."""
+    unique_keys: tuple[frozenset[str], ...] = ()
+    """What each unique index of a table allows once only; nothing where it is not so simple."""
     sources: tuple[Source, ...]
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from refresher.catalog.introspection import Standing
 from refresher.names import RelationName
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
@@ -20,19 +21,16 @@ class Table:
 
 
 def read_tables(
-    connection: Connection, relations: Mapping[str, int]
+    connection: Connection, views: Mapping[str, Standing]
 ) -> dict[str, tuple[Table, ...]]:
     """The tables that views read, also through plain views that are none of these; by relation.
 
     Tables that only a function's body reads are not in the catalog's dependencies.
-
-    Args:
-        connection: where they are.
-        relations: view → OID.
     """
-    names = {oid: name for name, oid in relations.items()}
-    tables: dict[str, list[Table]] = {name: [] for name in relations}
-    for row in connection.execute(_QUERIES["tables"], {"oids": list(names)}):
+    names = {each.reader: name for name, each in views.items()}
+    tables: dict[str, list[Table]] = {name: [] for name in views}
+    asked = {"oids": list(names), "managed": [each.oid for each in views.values()]}
+    for row in connection.execute(_QUERIES["tables"], asked):
         table = Table(RelationName(row["schema"], row["name"]), row["elsewhere"])
         tables[names[row["view"]]].append(table)
     return {name: tuple(found) for name, found in tables.items()}

@@ -15,7 +15,7 @@ WITH RECURSIVE direct (reader, oid) AS (
     FROM reads
     JOIN pg_catalog.pg_class AS c ON c.oid = reads.oid AND c.relkind = 'v'
     JOIN direct ON direct.reader = reads.oid
-    WHERE reads.oid <> ALL (%(oids)s::oid[])
+    WHERE reads.oid <> ALL (%(managed)s::oid[])
 )
 SELECT
     reads.view,
@@ -23,6 +23,7 @@ SELECT
     c.relname::text AS name,
     c.relkind = 'f' AS elsewhere
 FROM reads
-JOIN pg_catalog.pg_class AS c ON c.oid = reads.oid AND c.relkind IN ('r', 'p', 'f')
+JOIN pg_catalog.pg_class AS c
+    ON c.oid = reads.oid AND c.relkind IN ('r', 'p', 'f') AND c.oid <> ALL (%(managed)s::oid[])
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 ORDER BY n.nspname, c.relname

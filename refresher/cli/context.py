@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import click
@@ -10,6 +10,7 @@ import psycopg
 
 from refresher.cli import render
 from refresher.config.faults import suggest
+from refresher.config.groups import grouped
 from refresher.config.load import load_config
 from refresher.config.model import Config, View
 from refresher.daemon.endpoints import endpoints
@@ -42,6 +43,15 @@ def pick_views(config: Config, names: Sequence[str]) -> dict[str, View]:
             message = f"{config.path} has no view {name!r}; {known}"
             raise ConfigError(message)
     return {name: config.views[name] for name in dict.fromkeys(names or config.views)}
+
+
+def with_groups(config: Config, picked: Mapping[str, View]) -> dict[str, View]:
+    """These views, and the others of their groups: what holds for one holds for all."""
+    groups = grouped(config.views)
+    whole = dict(picked)
+    for view in picked.values():
+        whole |= {other.name: other for other in groups.get(view.group or "", ())}
+    return whole
 
 
 def require_refreshed(views: Iterable[View], what: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from refresher.catalog.introspection import read_graph
+from refresher.catalog.introspection import read_graph, read_standing
 from refresher.catalog.tables import read_tables
 from refresher.cli import render
 from refresher.cli.context import load, open_store, pick_views
@@ -48,12 +48,8 @@ def command(context: click.Context, view: str, *, as_json: bool) -> None:
         graph = read_graph(connection, managed)
         snapshot = read_snapshot(connection, config.databases[database], managed, graph)
         concerned = {view, *graph.all_upstreams(view)}
-        relations = {
-            name: each.stored.relation
-            for name, each in snapshot.views.items()
-            if name in concerned and each.stored.relation is not None
-        }
-        tables = read_tables(connection, relations)
+        standing = read_standing(connection, {name: managed[name] for name in concerned})
+        tables = read_tables(connection, standing)
     explained = explain(view, snapshot, graph, tables)
     if as_json:
         render.print_json(_as_json(explained, snapshot.read_at))

@@ -8,13 +8,14 @@ import queue
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from graphlib import TopologicalSorter
 
 import psycopg
 
+from refresher.config.groups import grouped
 from refresher.config.model import StrategyChoice, View
 from refresher.errors import RefresherError, UnreachableError
 from refresher.graph import Graph
@@ -48,6 +49,8 @@ def reached(
 ) -> list[View]:
     """What is to be refreshed, each after those it reads, and once however many ways lead to it.
 
+    A group is refreshed as a whole.
+
     Raises:
         PlanError: the views read each other.
     """
@@ -55,6 +58,9 @@ def reached(
     for name in names:
         found |= graph.all_upstreams(name) if extent.upstream else set()
         found |= graph.all_downstreams(name) if extent.downstream else set()
+    for group in grouped(views).values():
+        members = {view.name for view in group}
+        found |= members if members & found else set()
     return [views[name] for name in graph.order(found) if views[name].refreshed]
 
 
@@ -63,10 +69,12 @@ class Job:
     """One view to refresh, and how it goes."""
 
     view: View
-    upstreams: tuple[str, ...]
-    """Its nearest refreshed upstreams."""
+    upstreams: Mapping[str, tuple[str, ...]]
+    """The nearest refreshed upstreams of it, and of the others of its group."""
+    others: tuple[View, ...]
+    """The others of its group, which are refreshed with it."""
     after: frozenset[str]
-    """Everything above it, whether it is refreshed here or not."""
+    """Everything above it and its group, whether it is refreshed here or not."""
     strategy: StrategyChoice
     usual_seconds: float | None
     """The median of its last successes."""
@@ -107,20 +115,37 @@ def plan(
 ) -> list[Job]:
     """The jobs of one database; `strategy` overrides what the views say.
 
+    Of a group, all views have to be among them.
+
     Raises:
         PlanError: the views read each other.
     """
     named = {view.name: view for view in views}
+    groups = grouped(named)
+    together = {
+        name: tuple(other for other in groups.get(view.group or "", ()) if other is not view)
+        for name, view in named.items()
+    }
     return [
         Job(
             view=named[name],
-            upstreams=graph.refreshed_upstreams(name),
-            after=graph.all_upstreams(name),
+            upstreams={
+                each.name: graph.refreshed_upstreams(each.name)
+                for each in (named[name], *together[name])
+            },
+            others=together[name],
+            after=_above(graph, {name, *(other.name for other in together[name])}),
             strategy=strategy or named[name].strategy,
             usual_seconds=usual_seconds[name],
         )
         for name in graph.order(named)
     ]
+
+
+def _above(graph: Graph, group: set[str]) -> frozenset[str]:
+    """What is to be refreshed before a group; not what reads some of it itself."""
+    above = frozenset[str]().union(*map(graph.all_upstreams, group)) - group
+    return frozenset(name for name in above if group.isdisjoint(graph.all_upstreams(name)))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -195,23 +220,28 @@ class ManualRefresh:
     def _discharge(self, session: Session, job: Job) -> Discharged | None:
         due_at = read_clock(session.connection())
         while True:
-            task = Task(
-                view=job.view,
-                upstreams=job.upstreams,
-                trigger=Trigger.MANUAL,
-                due_at=due_at,
-                attempt=1,
-                ready_at=due_at,
-                strategy=job.strategy,
-                max_parallel=self.max_parallel,
-                misfires=partial(misfires, job.view),
-            )
+            task = self._task(job, job.view, due_at)
+            others = tuple(self._task(job, other, due_at) for other in job.others)
+            task = replace(task, strategy=job.strategy, others=others)
             job.discharge = Discharge(session, task, _nobody)
             if self._cancelled.is_set():
                 job.discharge.cancel()
             ended = job.discharge.run()
             if ended is None or not (ended.joined and self._is_too_old(job, ended.run, due_at)):
                 return ended
+
+    def _task(self, job: Job, view: View, due_at: datetime) -> Task:
+        return Task(
+            view=view,
+            upstreams=job.upstreams[view.name],
+            trigger=Trigger.MANUAL,
+            due_at=due_at,
+            attempt=1,
+            ready_at=due_at,
+            strategy=view.strategy,
+            max_parallel=self.max_parallel,
+            misfires=partial(misfires, view),
+        )
 
     def _is_too_old(self, job: Job, run: Run, due_at: datetime) -> bool:
         """Whether a run that was joined read older contents than was asked for."""

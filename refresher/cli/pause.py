@@ -12,6 +12,7 @@ from refresher.cli.context import (
     open_store,
     pick_views,
     require_refreshed,
+    with_groups,
 )
 from refresher.cli.parameters import Command, Duration, config_option, json_option
 from refresher.cli.person import name_of_person
@@ -24,7 +25,8 @@ from refresher.store.control import pause
     short_help="Hold a view's schedule for a while.",
     help="Hold the schedule of views for a while.\n\n"
     "What is being refreshed goes on, and `refresher run-now` works as ever. Views that read a"
-    " paused one do not wait for it. A pause that is in force is replaced.",
+    " paused one do not wait for it. A pause that is in force is replaced. Of a group all views"
+    " are held.",
     examples={
         "refresher pause customer_sources --for 4h": "until four hours from now",
         "refresher pause customer_sources --for 1m": "a pause can be shortened, too",
@@ -42,7 +44,7 @@ def command(
 ) -> int:
     """Hold the schedule of views."""
     config = load(context)
-    picked = pick_views(config, views)
+    picked = with_groups(config, pick_views(config, views))
     require_refreshed(picked.values(), "there is no schedule to hold")
 
     def hold(alias: str) -> list[dict[str, str]]:

@@ -3,7 +3,14 @@
 import click
 
 from refresher.cli import render
-from refresher.cli.context import databases_of, in_each_database, load, open_store, pick_views
+from refresher.cli.context import (
+    databases_of,
+    in_each_database,
+    load,
+    open_store,
+    pick_views,
+    with_groups,
+)
 from refresher.cli.parameters import Command, config_option, json_option
 from refresher.store.control import resume
 
@@ -22,7 +29,7 @@ from refresher.store.control import resume
 def command(context: click.Context, views: tuple[str, ...], *, as_json: bool) -> int:
     """Let the schedule of views go on."""
     config = load(context)
-    picked = pick_views(config, views)
+    picked = with_groups(config, pick_views(config, views))
 
     def release(alias: str) -> list[dict[str, str | bool]]:
         told: list[dict[str, str | bool]] = []

@@ -2,7 +2,7 @@
 
 import contextlib
 import queue
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import click
@@ -26,7 +26,7 @@ from refresher.cli.presence import present
 from refresher.cli.progress import show_jobs
 from refresher.cli.wording import describe_run
 from refresher.config.digest import digest
-from refresher.config.model import Config, View
+from refresher.config.model import Config, Kind, View
 from refresher.errors import RefresherError
 from refresher.graph import Graph
 from refresher.postgres.sessions import connect
@@ -61,7 +61,7 @@ from refresher.store.state import read_median_seconds
 @click.option("--no-wait", is_flag=True, help="Ask a running daemon to do it, and don't wait.")
 @click.option(
     "--strategy",
-    type=click.Choice([strategy.value for strategy in Strategy]),
+    type=click.Choice([strategy.value for strategy in Kind.MATERIALIZED_VIEW.strategies]),
     help="How to refresh, whatever the configuration says.",
 )
 @config_option
@@ -91,10 +91,25 @@ def command(
     extent = Extent(upstream=upstream, downstream=downstream)
     if extent.alone:
         require_refreshed(picked.values(), "it is always up to date with what it reads")
+    if strategy is not None and extent.alone:
+        _require_fitting(picked.values(), Strategy(strategy))
     wanted = _Wanted(picked, extent, Strategy(strategy) if strategy else None)
     if no_wait:
         return _request(config, wanted, as_json=as_json)
     return _refresh(config, wanted, as_json=as_json)
+
+
+def _require_fitting(views: Iterable[View], strategy: Strategy) -> None:
+    """Make sure that these views can be refreshed so.
+
+    Raises:
+        click.UsageError: one can't.
+    """
+    for view in views:
+        if strategy not in view.kind.strategies:
+            only = " or ".join(view.kind.strategies)
+            message = f"{view.name!r} is a {view.kind}, which is refreshed by {only}"
+            raise click.UsageError(message)
 
 
 @dataclass(frozen=True, slots=True)

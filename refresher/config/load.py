@@ -6,6 +6,7 @@ from pathlib import Path
 from refresher.config.claims import refuse_shared_names
 from refresher.config.documents import Documents, read_documents
 from refresher.config.faults import Faults
+from refresher.config.groups import refuse_split_groups
 from refresher.config.model import Config, Database, Server
 from refresher.config.nodes import Entries, Scalar, Spot
 from refresher.config.resolve import Shared, resolve_database, resolve_server, resolve_shared
@@ -58,6 +59,7 @@ def _whole(path: Path, documents: Documents, faults: Faults) -> Config:
     read = {name: reader.read(name, spot) for name, spot in documents.views.items()}
     views = {name: view for name, view in read.items() if view is not None}
     refuse_shared_names(views, documents.views, faults)
+    refuse_split_groups(views, documents.views, faults)
     return Config(
         path=path,
         files=tuple(dict.fromkeys([*documents.files, *reader.files])),

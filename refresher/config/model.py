@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from refresher.names import RelationName
@@ -22,6 +22,21 @@ class Kind(StrEnum):
 
     VIEW = "view"
     MATERIALIZED_VIEW = "materialized_view"
+    TABLE = "table"
+    """A maintained table: refresher owns its rows, and writes those that differ."""
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """How a view of this kind can be refreshed."""
+        match self:
+            case Kind.VIEW:
+                return ()
+            case Kind.MATERIALIZED_VIEW:
+                return (Strategy.FULL, Strategy.CONCURRENT)
+            case Kind.TABLE:
+                return (Strategy.MERGE,)
+            case other:
+                assert_never(other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +156,7 @@ GRANT_OPTION = " with grant option"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """An index a materialized view must have: of `columns`, an `expression` or a `definition`."""
+    """An index a view with contents must have: of `columns`, an `expression` or a `definition`."""
 
     columns: tuple[str, ...] = ()
     expression: str | None = None
@@ -245,6 +260,8 @@ class View:
     renamed_from: str | None = None
     """The name the view had in the configuration before."""
     tags: tuple[str, ...] = ()
+    group: str | None = None
+    """Views of one group are refreshed in one transaction, as of one moment."""
     strategy: StrategyChoice = "auto"
     allow_blocking: bool = False
     """Whether `auto` may choose a refresh that blocks readers when it is the cheaper one."""
@@ -259,7 +276,12 @@ class View:
     @property
     def refreshed(self) -> bool:
         """Whether there is anything to refresh: not for a plain view."""
-        return self.kind is Kind.MATERIALIZED_VIEW
+        return self.kind is not Kind.VIEW
+
+    @property
+    def cadence(self) -> str:
+        """What its phase and jitter are derived from: the same for all of a group."""
+        return self.group or self.name
 
     @property
     def target_lag(self) -> timedelta | None:

@@ -101,8 +101,11 @@ def resolve_view(
 ) -> View:
     """A view with everything it takes from `defaults`, which is not all of it for a plain view."""
     own = resolve_shared(section, spot, faults)
-    if section.kind is Kind.VIEW:
-        defaults = _for_plain_views(defaults)
+    match section.kind:
+        case Kind.VIEW:
+            defaults = _for_plain_views(defaults)
+        case Kind.TABLE:
+            defaults = _for_tables(defaults)
     return View(
         name=name,
         database=database,
@@ -116,6 +119,7 @@ def resolve_view(
         options=section.options,
         renamed_from=section.renamed_from,
         tags=tuple(section.tags or ()),
+        group=section.group,
         checks=_checks(section.checks) if section.checks else Checks(),
         **(defaults | own),
     )
@@ -160,6 +164,14 @@ def _for_plain_views(shared: Shared) -> Shared:
         kept["grants"] = shared["grants"]
     if "timeouts" in shared:
         kept["timeouts"] = shared["timeouts"]
+    return kept
+
+
+def _for_tables(shared: Shared) -> Shared:
+    """All but how it is refreshed: that is one way only, and blocks nobody."""
+    kept = shared.copy()
+    kept.pop("strategy", None)
+    kept.pop("allow_blocking", None)
     return kept
 
 

@@ -75,7 +75,7 @@ Privileges: TypeAlias = Annotated[
 ]
 Grants: TypeAlias = Annotated[dict[Name, Privileges], AfterValidator(_public_passes_nothing_on)]
 Target: TypeAlias = Annotated[int, Field(ge=0, le=10_000)]
-Strategy: TypeAlias = Literal["auto", "full", "concurrent"]
+Strategy: TypeAlias = Literal["auto", "full", "concurrent", "merge"]
 
 
 def _key(description: str, default: JsonValue = None, **limits: Any) -> Any:  # noqa: ANN401 - as pydantic's own Field
@@ -171,7 +171,7 @@ Schedule: TypeAlias = Annotated[
 
 
 class IndexSection(Section):
-    """An index of a materialized view: of `columns`, an `expression` or a `definition`."""
+    """An index of a materialized view or table: of `columns`, an `expression` or a `definition`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -282,7 +282,7 @@ class OwnSection(Section):
     """What only a view itself can say."""
 
     kind: Kind = Field(
-        strict=False, description="What it is in PostgreSQL: view or materialized_view."
+        strict=False, description="What it is in PostgreSQL: view, materialized_view or table."
     )
     database: Handle | None = _key("The alias of its database; needed when there are several.")
     relation: Relation | None = _key("schema.name, quoted where needed; by default public.<name>.")
@@ -292,6 +292,9 @@ class OwnSection(Section):
     )
     key: Names | None = _key("The columns that identify a row: unique and never null.")
     indexes: list[IndexSection] | None = _key("Indexes besides that of the key.")
+    group: Handle | None = _key(
+        "A name shared by views that are refreshed in one transaction, as of one moment."
+    )
     checks: ChecksSection | None = _key("Rules its columns and contents must meet.")
     comment: str | None = _key("The relation's comment in PostgreSQL.", min_length=1)
     options: dict[OptionName, OptionValue] | None = _key(
@@ -303,6 +306,15 @@ class OwnSection(Section):
 
 class ViewSection(SharedSection, OwnSection):
     """One managed view; its query is in a file of its own."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"kind": {"enum": [Kind.VIEW.value, Kind.MATERIALIZED_VIEW.value]}}},
+                {"required": ["key"]},
+            ]
+        }
+    )
 
 
 class ServerSection(Section):

@@ -276,6 +276,7 @@ class DatabaseLoop:
             states=states,
             graph=graph,
             limits=self._chores.limits,
+            groups=self._sharing.groups,
             clock_offset=self._clock_offset,
         )
 

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import assert_never
@@ -64,12 +64,13 @@ class Dispatcher:
         states: Mapping[str, ViewState],
         graph: Graph,
         limits: Mapping[str, timedelta | None],
+        groups: Mapping[str, Collection[View]],
         clock_offset: timedelta,
     ) -> None:
         """Carry out decisions: the most urgent first, as far as workers are free.
 
-        `limits` is the staleness that views should stay below, `clock_offset` the database's clock
-        less ours, by which wake-ups are set.
+        `groups` are the views that are refreshed together, `limits` is the staleness that views
+        should stay below, `clock_offset` the database's clock less ours, by which wake-ups are set.
         """
         self.vitals.workers_limit = self.database.max_parallel
         due: dict[str, Due] = {}
@@ -88,7 +89,9 @@ class Dispatcher:
                     assert_never(other)
         for name in self.first_in_line():
             if name in due:
-                self._start(views[name], due[name], states[name], graph)
+                group = groups.get(views[name].group or "", ())
+                others = [view for view in group if view.name != name]
+                self._start(views[name], due[name], states[name], graph, others)
         with self._lock:
             self._show()
 
@@ -118,12 +121,14 @@ class Dispatcher:
 
     def report(self, task: Task, result: Result | BaseException, downstream: Iterable[str]) -> None:
         """A worker is done with a task; called in its thread."""
-        name = task.view.name
+        names = {task.view.name, *(other.view.name for other in task.others)}
+        woken: set[str] = set()
         try:
-            woken = self._conclude(name, result, downstream)
+            for name in names:
+                woken |= self._conclude(name, result, downstream)
         finally:
             with self._lock:
-                self._submitted.discard(name)
+                self._submitted -= names
                 self._show()
         # Even if that is nobody: whoever is first in line is looked at each time.
         self.wake(woken)
@@ -168,26 +173,41 @@ class Dispatcher:
             if name not in self._submitted:
                 self._since.pop(name, None)
 
-    def _start(self, view: View, due: Due, state: ViewState, graph: Graph) -> None:
+    def _start(
+        self, view: View, due: Due, state: ViewState, graph: Graph, others: Collection[View]
+    ) -> None:
         with self._lock:
             if not self._line.leave(view.name):
                 return
-            self._submitted.add(view.name)
+            names = {view.name, *(other.name for other in others)}
+            for name in names:
+                self._line.leave(name)
+            self._submitted |= names
             since = self._since.get(view.name, due.ready_at)
-        manual = due.trigger is Trigger.MANUAL and state.requested_strategy is not None
-        self.submit(
-            Task(
-                view=view,
-                upstreams=graph.refreshed_upstreams(view.name),
-                trigger=due.trigger,
-                due_at=due.due_at,
-                attempt=due.attempt,
-                ready_at=since,
-                strategy=(manual and state.requested_strategy) or view.strategy,
-                max_parallel=self.database.max_parallel,
-                misfires=partial(misfires, view),
-            )
+        task = Task(
+            view=view,
+            upstreams=graph.refreshed_upstreams(view.name),
+            trigger=due.trigger,
+            due_at=due.due_at,
+            attempt=due.attempt,
+            ready_at=since,
+            strategy=view.strategy,
+            max_parallel=self.database.max_parallel,
+            misfires=partial(misfires, view),
         )
+        manual = due.trigger is Trigger.MANUAL and state.requested_strategy is not None
+        strategy = (manual and state.requested_strategy) or view.strategy
+        together = tuple(
+            replace(
+                task,
+                view=other,
+                upstreams=graph.refreshed_upstreams(other.name),
+                strategy=other.strategy,
+                misfires=partial(misfires, other),
+            )
+            for other in others
+        )
+        self.submit(replace(task, strategy=strategy, others=together))
 
     def _hold(self, name: str) -> None:
         """Leave a view alone for a moment: trying again at once would only find the same."""
@@ -202,14 +222,15 @@ class Dispatcher:
         self.wakeups.at(name, instant)
 
     def _usable(self, view: View, state: ViewState) -> bool:
-        """Whether there is a materialized view to refresh; said once when there is none."""
+        """Whether there is something to refresh; said once when there is nothing."""
         if not view.refreshed:
             return False
         if state.relation is None:
             self._degrade(view.name, f"{view.relation} does not exist; run `refresher apply`")
             return False
         if state.relation_kind != RELATION_KINDS[view.kind]:
-            self._degrade(view.name, f"{view.relation} is not a materialized view")
+            kind = view.kind.value.replace("_", " ")
+            self._degrade(view.name, f"{view.relation} is not a {kind}")
             return False
         self._degraded.pop(view.name, None)
         return True

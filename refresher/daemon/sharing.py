@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from refresher.config.groups import grouped
 from refresher.config.model import View
 
 _NONE: frozenset[str] = frozenset()
@@ -18,6 +19,8 @@ class Sharing:
     def __init__(self) -> None:
         self.own: Mapping[str, View] = {}
         self.left = _NONE
+        self.groups: Mapping[str, list[View]] = {}
+        """Of its own, the views that are refreshed together."""
         self._views: Mapping[str, View] | None = None
 
     def follow(self, views: Mapping[str, View], left: frozenset[str]) -> frozenset[str]:
@@ -25,5 +28,6 @@ class Sharing:
         changed = self.left ^ left
         if changed or views is not self._views:
             self.own = without(views, left)
+            self.groups = grouped(self.own)
             self._views, self.left = views, left
         return changed

@@ -70,7 +70,7 @@ class Workers:
         """The runs that are at work here."""
         with self._lock:
             attempts = list(self._attempts.values())
-        return [attempt.run_id for attempt in attempts if attempt.run_id is not None]
+        return [run for attempt in attempts for run in attempt.run_ids]
 
     def refuse(self) -> None:
         """Begin nothing more, not even what was submitted."""

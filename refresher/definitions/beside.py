@@ -8,6 +8,7 @@ import psycopg
 
 from refresher.catalog.introspection import read_target
 from refresher.definitions import statements
+from refresher.definitions.creating import create
 from refresher.definitions.dressing import dress
 from refresher.definitions.filling import Filling, computing
 from refresher.definitions.marks import free_name, mark_comment
@@ -61,7 +62,7 @@ class Building:
         tell(f"{label}: creating it beside")
         self._create(subject, desired, relation)
         self.built[label] = Built(relation=relation, kind=desired.kind, indexes={})
-        if desired.kind == "m" and self._is_filled(subject):
+        if desired.has_contents and self._is_filled(subject):
             tell(f"{label}: filling it beside")
             self._fill(subject, relation)
             indexes = self._index(subject, desired, relation, tell)
@@ -104,8 +105,7 @@ class Building:
             if standing is not None and standing.access_method is not None:
                 connection.execute(statements.default_tablespace(standing.tablespace))
                 connection.execute(statements.default_access_method(standing.access_method))
-            create = statements.create(kind, relation, query, desired.options)
-            statements.execute_one(connection, create)
+            create(connection, relation, query, desired)
             connection.execute(
                 statements.set_comment(kind, relation, mark_comment(subject.view.relation))
             )
@@ -159,7 +159,7 @@ class Building:
         return {
             name: index
             for name, index in subject.standing.indexes.items()
-            if index not in known and name not in desired.indexes
+            if index not in known and name not in desired.indexes and not index.primary
         }
 
     def _create_index(

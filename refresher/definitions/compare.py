@@ -44,20 +44,26 @@ _KIND_NAMES = {
 }
 
 
-_WANTED = {Kind.VIEW: "a view", Kind.MATERIALIZED_VIEW: "a materialized view"}
+_WANTED = {
+    Kind.VIEW: "a view",
+    Kind.MATERIALIZED_VIEW: "a materialized view",
+    Kind.TABLE: "a table that refresher made",
+}
 
 
 def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) -> list[Drift]:
     """Every way in which what stands differs from what is desired; none if all is well."""
     if standing is None:
         return [_drift(view, Aspect.MISSING, f"{view.relation} does not exist")]
-    if standing.kind != desired.kind:
+    if standing.kind != desired.kind or not standing.is_view:
         return [_drift(view, Aspect.DEFINITION, kind_problem(view, standing))]
     found = []
     if standing.columns != desired.columns:
         found.append(_drift(view, Aspect.DEFINITION, _columns_message(desired, standing)))
     elif standing.query != desired.query:
         found.append(_drift(view, Aspect.DEFINITION, "the query that stands is another one"))
+    elif standing.primary_key != desired.primary_key:
+        found.append(_drift(view, Aspect.DEFINITION, "the primary key that stands is another one"))
     found += _compare_indexes(view, desired, standing)
     if view.owner is not None and standing.owner != view.owner:
         message = f"owned by {standing.owner}, not {view.owner}"
@@ -102,7 +108,7 @@ def note_blocked(view: View, standing: RelationFacts | None) -> list[str]:
     wanted = view.key or any(index.unique for index in view.indexes)
     stands = standing is not None and any(index.unique for index in standing.indexes.values())
     blocking = view.allow_blocking or view.strategy is Strategy.FULL
-    if not view.refreshed or wanted or stands or blocking:
+    if view.kind is not Kind.MATERIALIZED_VIEW or wanted or stands or blocking:
         return []
     note = (
         "it has no unique key, so every refresh after the first would have to block its readers,"
@@ -115,7 +121,7 @@ def _compare_indexes(view: View, desired: RelationFacts, standing: RelationFacts
     stand = set(standing.indexes.values())
     found = []
     for name, index in desired.indexes.items():
-        if index in stand:
+        if index in stand or index.primary:
             continue
         named = standing.indexes.get(name)
         problem = "missing" if named is None else f"another one stands: {named.body}"

@@ -7,7 +7,7 @@ from refresher.config.model import Kind
 from refresher.definitions.compare import wanted_grants
 from refresher.definitions.model import IndexFacts, RelationFacts, Subject
 
-_RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m"}
+_RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m", Kind.TABLE: "r"}
 
 
 def completed(

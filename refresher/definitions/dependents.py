@@ -1,6 +1,6 @@
 """Who depends on managed views without being managed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,9 @@ _TRUE = {"true", "on", "yes", "1"}
 _KINDS = {"v": Kind.VIEW, "m": Kind.MATERIALIZED_VIEW}
 
 
-def unmanaged_readers(connection: Connection, oids: Collection[int]) -> list[Subject]:
+def unmanaged_readers(connection: Connection, known: Iterable[RelationFacts]) -> list[Subject]:
     """The views that read some relations, through others too, and are none of them."""
+    oids = {oid for facts in known for oid in (facts.oid, facts.reader)}
     rows = connection.execute(_QUERIES["readers"], {"oids": list(oids)})
     relations = [RelationName(row["schema"], row["name"]) for row in rows]
     facts = read_facts_of(connection, relations)
@@ -35,11 +36,16 @@ def unmanaged_readers(connection: Connection, oids: Collection[int]) -> list[Sub
     ]
 
 
-def read_reads(connection: Connection, labels: Mapping[int, str]) -> dict[str, frozenset[str]]:
+def read_reads(
+    connection: Connection, standing: Mapping[str, RelationFacts]
+) -> dict[str, frozenset[str]]:
     """What views read directly as they stand, among themselves; by label."""
-    found = {label: set[str]() for label in labels.values()}
-    for row in connection.execute(_QUERIES["reads"], {"oids": list(labels)}):
-        found[labels[row["reader"]]].add(labels[row["read"]])
+    readers = {facts.reader: label for label, facts in standing.items()}
+    labels = {facts.oid: label for label, facts in standing.items()}
+    found = {label: set[str]() for label in standing}
+    asked = {"readers": list(readers), "oids": list(labels)}
+    for row in connection.execute(_QUERIES["reads"], asked):
+        found[readers[row["reader"]]].add(labels[row["read"]])
     return {label: frozenset(reads) for label, reads in found.items()}
 
 

@@ -33,7 +33,7 @@ JOIN pg_catalog.pg_depend AS d
     ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
     AND d.refobjid <> r.ev_class
-WHERE r.ev_type = '1' AND r.ev_class = ANY (%(oids)s) AND d.refobjid = ANY (%(oids)s)
+WHERE r.ev_type = '1' AND r.ev_class = ANY (%(readers)s) AND d.refobjid = ANY (%(oids)s)
 GROUP BY r.ev_class, d.refobjid
 
 -- name: objects
@@ -76,6 +76,11 @@ WITH relations AS (
             SELECT FROM pg_catalog.pg_index AS i
             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
                 AND i.indexrelid = d.objid AND i.indrelid = d.relation
+        )
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_constraint AS k
+            WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+                AND k.oid = d.objid AND k.conrelid = d.relation
         )
         AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_trigger AS t
@@ -124,7 +129,7 @@ SELECT
         WHEN f.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_functiondef(f.oid)
         WHEN r.oid IS NOT NULL THEN
             'CREATE OR REPLACE' || substr(pg_catalog.pg_get_ruledef(r.oid), length('CREATE '))
-        WHEN p.oid IS NOT NULL THEN format(
+        WHEN p.polrelid <> o.relation THEN format(
             'ALTER POLICY %%I ON %%s%%s%%s',
             p.polname,
             p.polrelid::pg_catalog.regclass,
@@ -160,7 +165,9 @@ FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
     SELECT format('%%I.%%I', n.nspname, c.relname) AS name,
-        CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS kind
+        CASE c.relkind
+            WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'r' THEN 'TABLE' ELSE 'VIEW'
+        END AS kind
 ) AS t
 CROSS JOIN LATERAL (
     SELECT 1 AS rank, a.attnum::int AS position, format(
@@ -195,8 +202,14 @@ CROSS JOIN LATERAL (
             ),
             ('COMPRESSION ' || CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END)
     ) AS s (what)
-    WHERE c.relkind = 'm' AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relkind IN ('m', 'r') AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         AND s.what <> '()'
+    UNION ALL
+    SELECT 4, 0, format(
+        'ALTER TABLE %%s ADD CONSTRAINT %%I %%s', t.name, k.conname, pg_catalog.pg_get_constraintdef(k.oid)
+    ), NULL
+    FROM pg_catalog.pg_constraint AS k
+    WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f')
     UNION ALL
     SELECT 4, 0, pg_catalog.pg_get_ruledef(r.oid), NULL
     FROM pg_catalog.pg_rewrite AS r

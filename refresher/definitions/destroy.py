@@ -106,7 +106,7 @@ def _drops(
     Raises:
         PlanError: something else depends on them.
     """
-    readers = unmanaged_readers(connection, [facts.oid for facts in standing.values()])
+    readers = unmanaged_readers(connection, standing.values())
     found = {each.view.relation: each.standing for each in readers if each.standing is not None}
     everything = {**standing, **found}
     oids = {facts.oid: str(relation) for relation, facts in everything.items()}
@@ -120,7 +120,8 @@ def _drops(
         flags = " ".join(f"--allow-drop {name!r}" for name in stuck)
         message = f"{', '.join(stuck)} would not work any more; change it first, or: {flags}"
         raise PlanError(message)
-    order = Graph(read_reads(connection, oids), frozenset()).order()
+    labels = {str(relation): facts for relation, facts in everything.items()}
+    order = Graph(read_reads(connection, labels), frozenset()).order()
     relations = {str(relation): relation for relation in everything}
     return [
         *objects.values(),

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from refresher.definitions import statements
+from refresher.definitions.creating import give_query
 from refresher.definitions.facts import read_facts
 from refresher.definitions.model import RelationFacts
 from refresher.errors import CatalogError
@@ -23,6 +24,8 @@ def dress(connection: Connection, relation: RelationName, desired: RelationFacts
     standing = require_facts(connection, relation)
     if standing.owner != desired.owner:
         connection.execute(statements.set_owner(standing.kind, relation, desired.owner))
+        if standing.query_oid is not None:
+            give_query(connection, relation, desired.owner)
         done.append(f"owner {desired.owner}")
         # Grants of the former owner are the new one's now, and its own need no grant.
         standing = require_facts(connection, relation)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from refresher.definitions.model import IndexFacts, RelationFacts
-from refresher.names import RelationName
+from refresher.names import RelationName, query_name
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 
@@ -23,13 +23,22 @@ def read_facts_of(
 
     They are the same whatever the role's search_path is.
     """
+    queries = [query_name(relation) for relation in relations]
     names = {
         "schemas": [relation.schema for relation in relations],
         "names": [relation.name for relation in relations],
+        "query_schemas": [query.schema for query in queries],
+        "query_names": [query.name for query in queries],
     }
     with connection.transaction(force_rollback=True):
         connection.execute(_QUERIES["spell_out"])
         rows = connection.execute(_QUERIES["relations"], names).fetchall()
+        tables = [row["oid"] for row in rows if row["query_oid"] is not None]
+        if tables:
+            found = connection.execute(_QUERIES["filled"], {"oids": tables})
+            filled = {row["relation"] for row in found}
+            for row in rows:
+                row["populated"] = row["oid"] in filled if row["query_oid"] else row["populated"]
     return {RelationName(row.pop("schema"), row.pop("name")): _facts(row) for row in rows}
 
 
@@ -41,11 +50,12 @@ def _facts(row: dict[str, Any]) -> RelationFacts:
             "indexes": {
                 name: IndexFacts(
                     unique=unique,
+                    primary=primary,
                     body=body,
                     tablespace=tablespace,
                     statistics=tuple((number, target) for number, target in statistics),
                 )
-                for name, unique, body, tablespace, statistics in row["indexes"]
+                for name, unique, primary, body, tablespace, statistics in row["indexes"]
             },
             "invalid_indexes": frozenset(row["invalid_indexes"]),
             "grants": {role: frozenset(privileges) for role, privileges in row["grants"].items()},

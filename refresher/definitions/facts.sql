@@ -5,7 +5,12 @@ SELECT
     c.relname::text AS name,
     c.oid,
     c.relkind::text AS kind,
-    CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) ELSE '' END AS query,
+    q.oid AS query_oid,
+    CASE
+        WHEN c.relkind IN ('v', 'm') OR q.oid IS NOT NULL
+        THEN pg_catalog.pg_get_viewdef(coalesce(q.oid, c.oid))
+        ELSE ''
+    END AS query,
     ARRAY(
         SELECT ARRAY[
             a.attname::text,
@@ -28,6 +33,7 @@ SELECT
         SELECT coalesce(jsonb_agg(jsonb_build_array(
             ic.relname,
             i.indisunique,
+            i.indisprimary,
             substr(
                 pg_catalog.pg_get_indexdef(i.indexrelid),
                 length(format(
@@ -99,9 +105,16 @@ SELECT
     CASE
         WHEN c.relkind IN ('r', 'm', 'p') THEN pg_catalog.pg_total_relation_size(c.oid) ELSE 0
     END AS bytes
-FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS wanted (schema, name)
+FROM unnest(
+    %(schemas)s::text[], %(names)s::text[], %(query_schemas)s::text[], %(query_names)s::text[]
+) AS wanted (schema, name, query_schema, query_name)
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = wanted.schema
 JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
+LEFT JOIN (
+    pg_catalog.pg_class AS q
+    JOIN pg_catalog.pg_namespace AS qn ON qn.oid = q.relnamespace
+) ON c.relkind = 'r' AND q.relkind = 'v'
+    AND qn.nspname = wanted.query_schema AND q.relname = wanted.query_name
 LEFT JOIN pg_catalog.pg_class AS tc ON tc.oid = c.reltoastrelid
 LEFT JOIN pg_catalog.pg_tablespace AS ts ON ts.oid = c.reltablespace
 LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam
@@ -110,3 +123,7 @@ LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam
 -- description: Until the transaction ends, have PostgreSQL write schemas before names.
 -- Temporary relations are types, too: where pg_temp is not named it comes first.
 SET LOCAL search_path = pg_catalog, pg_temp
+
+-- name: filled
+-- description: Those of some tables that refresher has filled. Where their queries are, the store is.
+SELECT s.relation FROM refresher.state AS s WHERE s.relation = ANY (%(oids)s::oid[])

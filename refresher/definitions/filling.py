@@ -29,7 +29,7 @@ from refresher.postgres import identifiers
 from refresher.postgres.failures import describe, failure_reason
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
-from refresher.refresh import full
+from refresher.refresh import full, merge
 from refresher.refresh.session import Session
 from refresher.refresh.transaction import begin_statement
 from refresher.runs import Outcome, Run, Strategy
@@ -79,7 +79,10 @@ class Filling:
             raise CatalogError(message)
         with computing(self.session, self.view, target) as lock_wait:
             facts = self._read_facts(connection, built)
-            full.refresh(connection, self.relation)
+            if target.query is None:
+                full.refresh(connection, self.relation)
+            else:
+                merge.fill(connection, target)
             after = _measure(connection, target)
             check_contents(
                 connection,
@@ -195,7 +198,7 @@ def computing(session: Session, view: View, target: Target) -> Iterator[float]:
     files = storage_files(connection, target.unlockable_storages)
     began = time.monotonic()
     try:
-        connection.execute(begin_statement(session, view.timeouts, target))
+        connection.execute(begin_statement(session, view.timeouts, [target]))
         yield time.monotonic() - began
         _require_same(files, storage_files(connection, target.unlockable_storages))
         connection.execute("COMMIT")

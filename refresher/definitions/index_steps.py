@@ -15,7 +15,7 @@ def index_steps(subject: Subject, *, prune: bool) -> Iterator[CreateIndex | Drop
     # One that was to take another's place, and did not get to, is not yet the one that is wanted.
     known = {index for name, index in stand.items() if not is_made_for(name, BESIDE)}
     for name, index in desired.indexes.items():
-        if index in known:
+        if index in known or index.primary:
             continue
         known.add(index)
         replaces = name in stand
@@ -45,6 +45,7 @@ def extra_indexes(subject: Subject) -> list[str]:
     return [
         name
         for name, index in subject.standing.indexes.items()
-        if name not in subject.desired.indexes
+        if not index.primary
+        and name not in subject.desired.indexes
         and (index not in wanted or is_made_for(name, BESIDE))
     ]

@@ -5,6 +5,7 @@ import contextlib
 import psycopg
 
 from refresher.definitions import statements
+from refresher.definitions.facts import read_facts
 from refresher.definitions.naming import PREFIX, made_name
 from refresher.names import RelationName
 from refresher.postgres.queries import load_queries
@@ -46,6 +47,8 @@ def drop_leftovers(connection: Connection) -> list[str]:
     dropped = []
     for row in rows:
         relation = RelationName(row["schema"], row["name"])
+        if row["kind"] == "r" and not _has_query(connection, relation):
+            continue  # whatever its comment says, no table of ours is without its query
         with (
             contextlib.suppress(psycopg.errors.DependentObjectsStillExist),
             connection.transaction(),
@@ -53,3 +56,8 @@ def drop_leftovers(connection: Connection) -> list[str]:
             connection.execute(statements.drop(row["kind"], relation))
             dropped.append(str(relation))
     return dropped
+
+
+def _has_query(connection: Connection, table: RelationName) -> bool:
+    facts = read_facts(connection, table)
+    return facts is not None and facts.query_oid is not None

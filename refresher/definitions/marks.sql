@@ -19,7 +19,7 @@ WHERE n.nspname = %(schema)s
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('v', 'm')
+WHERE c.relkind IN ('v', 'm', 'r')
     AND starts_with(c.relname, %(prefix)s)
     AND starts_with(pg_catalog.obj_description(c.oid, 'pg_class'), %(begin)s)
 ORDER BY c.oid DESC

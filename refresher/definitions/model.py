@@ -12,6 +12,8 @@ class IndexFacts:
     """An index without its name: two with equal facts are one and the same to a query."""
 
     unique: bool
+    primary: bool = False
+    """Whether it is that of a table's primary key."""
     body: str
     """From USING on, as `pg_get_indexdef` writes it."""
     tablespace: str | None = None
@@ -28,7 +30,9 @@ class RelationFacts:
     kind: str
     """`pg_class.relkind`."""
     query: str
-    """`pg_get_viewdef`: formatting and comments are gone. Of a desired view, see `Desired`."""
+    """`pg_get_viewdef`: formatting and comments are gone."""
+    query_oid: int | None = None
+    """Of a maintained table, the plain view that has its query."""
     columns: tuple[tuple[str, str], ...]
     """Names and types, in order; a type has its COLLATE where that is not the type's own."""
     indexes: Mapping[str, IndexFacts]
@@ -53,8 +57,23 @@ class RelationFacts:
 
     @property
     def is_view(self) -> bool:
-        """Whether it is a view of either kind: another relation's name is only taken."""
-        return self.kind in {"v", "m"}
+        """Whether it is what refresher may manage: any other relation's name is only taken."""
+        return self.kind in {"v", "m"} or (self.kind == "r" and self.query_oid is not None)
+
+    @property
+    def has_contents(self) -> bool:
+        """Whether it stores rows, which have to be computed."""
+        return self.kind in {"m", "r"}
+
+    @property
+    def reader(self) -> int:
+        """The OID of what has its query, and so reads what it is made from."""
+        return self.oid if self.query_oid is None else self.query_oid
+
+    @property
+    def primary_key(self) -> str | None:
+        """The body of a table's primary key."""
+        return next((index.body for index in self.indexes.values() if index.primary), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +116,11 @@ def replaceable(standing: RelationFacts, desired: RelationFacts) -> bool:
 
 
 def stands_as_desired(subject: Subject) -> bool:
-    """Whether what stands has the desired query, columns and kind."""
+    """Whether what stands has the desired query, columns, kind and primary key."""
     standing, desired = subject.standing, subject.desired
     return (
         standing is not None
         and desired is not None
-        and (standing.kind, standing.columns, standing.query)
-        == (desired.kind, desired.columns, desired.query)
+        and (standing.kind, standing.columns, standing.query, standing.primary_key)
+        == (desired.kind, desired.columns, desired.query, desired.primary_key)
     )

@@ -60,7 +60,7 @@ def _needs(
         for read in subject.reads
         if read in exchanged or subjects[read].standing is None or is_changed(subjects[read])
     }
-    is_filled = subject.desired is not None and subject.desired.kind == "m"
+    is_filled = subject.desired is not None and subject.desired.has_contents
     return frozenset(needed) | (read_through(subjects, [subject.label]) if is_filled else set())
 
 

@@ -124,7 +124,7 @@ class _Planner:
     def _swap(self, exchange: Exchange) -> Swap:
         beside = self._ordered(exchange.beside)
         standing = [facts for label in beside if (facts := self._subjects[label].standing)]
-        contents = [facts for facts in standing if facts.kind == "m"]
+        contents = [facts for facts in standing if facts.has_contents]
         known = [facts.rows for facts in contents if facts.rows is not None]
         return Swap(
             views=(*beside, *self._ordered(exchange.repointed)),
@@ -182,7 +182,7 @@ class _Planner:
             return
         standing = subject.standing
         aspects = {found.aspect: found for found in self._drift[label]}
-        contents = subject.view.kind is Kind.MATERIALIZED_VIEW
+        contents = subject.view.kind is not Kind.VIEW
         if standing is None:
             yield Create(views=(label,), why=(aspects[Aspect.MISSING].message,))
         elif not standing.is_view:

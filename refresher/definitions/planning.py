@@ -157,7 +157,7 @@ def _read_removed(
         for name, relation in gone.items()
         if relation in stand and stand[relation].is_view
     }
-    reads = read_reads(connection, {facts.oid: name for name, facts in found.items()})
+    reads = read_reads(connection, found)
     order = reversed(list(TopologicalSorter(reads).static_order()))
     return {name: found[name] for name in order}
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import psycopg
 
 from refresher.catalog.introspection import read_graph
-from refresher.config.model import View
+from refresher.config.model import Kind, View
 from refresher.definitions import statements
 from refresher.definitions.completed import completed
 from refresher.definitions.dependents import read_reads, read_unreadable, unmanaged_readers
@@ -66,7 +66,7 @@ def simulate(
         standing = {name: found.get(place) for name, place in places.items()}
         require_privileges(connection, views, standing)
         others = unmanaged_readers(
-            connection, [facts.oid for facts in standing.values() if facts and facts.is_view]
+            connection, [facts for facts in standing.values() if facts and facts.is_view]
         )
         hide_store(connection)
         subjects = [
@@ -184,7 +184,12 @@ class _Simulator:
         )
         self._twins.mark_all()
         facts = self._twins.read_facts()
-        read = read_reads(self._connection, self._oids)
+        standing = {
+            label: subject.standing
+            for label, subject in self._subjects.items()
+            if subject.standing and subject.standing.is_view
+        }
+        read = read_reads(self._connection, standing)
         names = {label: subject.view.relation for label, subject in self._subjects.items()}
         subjects = {}
         for label in self._reads:
@@ -231,7 +236,7 @@ class _Simulator:
         twins = {label: oid for oid, label in self._twins.oids.items()}
         faults = []
         for label, view in self._views.items():
-            if view.refreshed and not stands_as_desired(subjects[label]):
+            if view.kind is Kind.MATERIALIZED_VIEW and not stands_as_desired(subjects[label]):
                 refused = refused_when_refreshed(self._connection, subjects, label, twins[label])
                 if refused is not None:
                     faults.append(f"{view.query_path}: {label!r} can't be refreshed: {refused}")

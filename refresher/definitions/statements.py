@@ -6,16 +6,16 @@ from dataclasses import replace
 import psycopg
 from psycopg import sql
 
-from refresher.config.model import Index, View
+from refresher.config.model import Index, Kind, View
 from refresher.definitions.model import IndexFacts
 from refresher.errors import FailureReason
-from refresher.names import RelationName, fitted_name
+from refresher.names import STORE, RelationName, fitted_name, query_name
 from refresher.postgres import identifiers
 from refresher.postgres.failures import failure_reason
 from refresher.postgres.sessions import Connection, set_local
 
-KINDS = {"v": sql.SQL("VIEW"), "m": sql.SQL("MATERIALIZED VIEW")}
-"""How statements call what `pg_class.relkind` calls v and m."""
+KINDS = {"v": sql.SQL("VIEW"), "m": sql.SQL("MATERIALIZED VIEW"), "r": sql.SQL("TABLE")}
+"""How statements call what `pg_class.relkind` calls v, m and r."""
 
 _REFUSALS = frozenset(
     {
@@ -61,6 +61,24 @@ def create(
     )
 
 
+def create_table(
+    relation: RelationName, query: str, options: Mapping[str, str]
+) -> Iterator[sql.Composed]:
+    """Create a maintained table, empty and without its key, and the view that keeps its query."""
+    kept = query_name(relation)
+    yield create("v", kept, query, {})
+    yield sql.SQL("CREATE TABLE {relation} {options}AS TABLE {query} WITH NO DATA").format(
+        relation=identifiers.relation(relation),
+        options=_with(options),
+        query=identifiers.relation(kept),
+    )
+
+
+def primary_key_name(view: View) -> str | None:
+    """What the primary key of a table is called; None if the view is none."""
+    return fitted_name(view.relation.name, suffix="pkey") if view.kind is Kind.TABLE else None
+
+
 def _with(options: Mapping[str, str]) -> sql.Composable:
     if not options:
         return sql.SQL("")
@@ -79,7 +97,10 @@ def wanted_indexes(view: View) -> dict[str, Index]:
     wanted = {}
     key = Index(columns=view.key, unique=True)
     others = [replace(index, name=None, include=(), statistics={}) for index in view.indexes]
-    if view.key and key not in others:
+    primary = primary_key_name(view)
+    if primary is not None:
+        wanted[primary] = key
+    elif view.key and key not in others:
         wanted[fitted_name(view.relation.name, *view.key, suffix="key")] = key
     for index in view.indexes:
         parts = index.columns or ("expression",)
@@ -92,9 +113,14 @@ def create_index(index: Index, name: str, relation: RelationName) -> sql.Compose
     return _create_index(name, relation, _body(index), unique=index.unique)
 
 
-def configured_index(index: Index, name: str, relation: RelationName) -> Iterator[sql.Composed]:
-    """Create one index as it is configured, with its statistics targets."""
-    yield create_index(index, name, relation)
+def configured_index(
+    index: Index, name: str, relation: RelationName, *, primary: bool = False
+) -> Iterator[sql.Composed]:
+    """Create one index as it is configured, with its statistics targets; `primary` by its key."""
+    if primary:
+        yield add_primary_key(relation, name, index.columns)
+    else:
+        yield create_index(index, name, relation)
     yield from set_statistics(RelationName(relation.schema, name), index.statistics.items())
 
 
@@ -102,6 +128,9 @@ def standing_index(
     facts: IndexFacts, name: str, relation: RelationName, *, concurrently: bool = False
 ) -> Iterator[sql.Composed]:
     """Create an index from its facts, in the tablespace that is the default, with its targets."""
+    if facts.primary:
+        yield _add_primary_key(relation, name, sql.SQL(facts.body.removeprefix("USING btree ")))
+        return
     body = sql.SQL(facts.body)
     yield _create_index(name, relation, body, unique=facts.unique, concurrently=concurrently)
     yield from set_statistics(RelationName(relation.schema, name), facts.statistics)
@@ -177,9 +206,26 @@ def rename_index(index: RelationName, name: str) -> sql.Composed:
     )
 
 
+def add_primary_key(relation: RelationName, name: str, columns: tuple[str, ...]) -> sql.Composed:
+    """Make columns a table's primary key."""
+    return _add_primary_key(relation, name, sql.SQL("({})").format(identifiers.columns(columns)))
+
+
+def _add_primary_key(relation: RelationName, name: str, columns: sql.Composable) -> sql.Composed:
+    return sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY {}").format(
+        identifiers.relation(relation), sql.Identifier(name), columns
+    )
+
+
 def drop(kind: str, relation: RelationName) -> sql.Composed:
-    """Drop a view on which nothing depends; never with CASCADE."""
-    return sql.SQL("DROP {} {}").format(KINDS[kind], identifiers.relation(relation))
+    """Drop a view on which nothing depends, a table's query with it; never with CASCADE."""
+    dropped = sql.SQL("DROP {} {}").format(KINDS[kind], identifiers.relation(relation))
+    return dropped if kind != "r" else drop_query(relation) + sql.SQL("; ") + dropped
+
+
+def drop_query(table: RelationName) -> sql.Composed:
+    """Drop the query that is kept for a table."""
+    return sql.SQL("DROP VIEW IF EXISTS {}").format(identifiers.relation(query_name(table)))
 
 
 def rename(kind: str, relation: RelationName, name: str) -> sql.Composed:
@@ -194,11 +240,27 @@ def move(kind: str, relation: RelationName, to: RelationName) -> Iterator[sql.Co
     if relation.schema != to.schema:
         moved = RelationName(relation.schema, to.name)
         yield _alter(kind, moved, sql.SQL("SET SCHEMA {}").format(sql.Identifier(to.schema)))
+    if kind == "r":
+        yield rename("v", query_name(relation), query_name(to).name)
 
 
 def set_owner(kind: str, relation: RelationName, owner: str) -> sql.Composed:
     """Give a view to its owner. To the one it has, this only takes an ACCESS EXCLUSIVE lock."""
     return _alter(kind, relation, sql.SQL("OWNER TO {}").format(identifiers.role(owner)))
+
+
+def grant_store(role: str) -> sql.Composed:
+    """Let a role create relations in the store's schema."""
+    return sql.SQL("GRANT CREATE ON SCHEMA {} TO {}").format(
+        sql.Identifier(STORE), identifiers.role(role)
+    )
+
+
+def revoke_store(role: str) -> sql.Composed:
+    """Let it no more."""
+    return sql.SQL("REVOKE CREATE ON SCHEMA {} FROM {}").format(
+        sql.Identifier(STORE), identifiers.role(role)
+    )
 
 
 def set_options(kind: str, relation: RelationName, options: Mapping[str, str]) -> sql.Composed:

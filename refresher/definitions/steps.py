@@ -12,6 +12,7 @@ import psycopg
 
 from refresher.definitions import statements
 from refresher.definitions.beside import Building
+from refresher.definitions.creating import create
 from refresher.definitions.dressing import dress, require_facts
 from refresher.definitions.facts import read_facts
 from refresher.definitions.fences import fenced, take_fences
@@ -155,10 +156,13 @@ class Carrier:
         self.tell(f"{label}: creating it")
         relation, desired = self._subject(label).view.relation, self._desired(label)
         connection = self.populator.session.connection()
-        create = statements.create(desired.kind, relation, self._query(label), desired.options)
         try:
             with short_transaction(connection):
-                statements.execute_one(connection, create)
+                create(connection, relation, self._query(label), desired)
+                for name, index in desired.indexes.items():
+                    if index.primary:
+                        for statement in statements.standing_index(index, name, relation):
+                            connection.execute(statement)
                 dress(connection, relation, desired)
                 if desired.comment is not None:
                     comment = statements.set_comment(desired.kind, relation, desired.comment)

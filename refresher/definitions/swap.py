@@ -32,7 +32,7 @@ from refresher.definitions.naming import ASIDE
 from refresher.definitions.patience import persist
 from refresher.definitions.step import Swap
 from refresher.errors import CatalogError, PlanError
-from refresher.names import RelationName
+from refresher.names import RelationName, query_name
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, set_local
 from refresher.runs import Run
@@ -136,8 +136,12 @@ class Exchanging:
             name = self._relation(label).name
             self.connection.execute(statements.rename(built.kind, built.relation, name))
         self._repoint(dependents)
+        tables = [self._relation(label) for label, facts in going.items() if facts.query_oid]
+        for relation in tables:
+            self.connection.execute(statements.drop_query(relation))
         for label, relation in aside.items():
             self.connection.execute(statements.drop(going[label].kind, relation))
+        self._name_queries()
         self._name_indexes()
         for statement in own:
             self.connection.execute(statements.users(statement))
@@ -220,6 +224,12 @@ class Exchanging:
         for dependent in dependents:
             if dependent.statement is not None and not self._may_drop(dependent):
                 self.connection.execute(statements.users(dependent.statement))
+
+    def _name_queries(self) -> None:
+        for built, label in self._built():
+            if built.kind == "r":
+                before, after = query_name(built.relation), query_name(self._relation(label))
+                self.connection.execute(statements.rename("v", before, after.name))
 
     def _name_indexes(self) -> None:
         for built, label in self._built():

@@ -149,9 +149,12 @@ class Twins:
             for label, indexes in wanted.items():
                 if indexes:
                     self._create_table(label)
-                for number, index in enumerate(indexes.values()):
+                primary = statements.primary_key_name(views[label])
+                for number, (name, index) in enumerate(indexes.items()):
                     temporary = f"{tables[label].name}_{number}"
-                    for statement in statements.configured_index(index, temporary, tables[label]):
+                    for statement in statements.configured_index(
+                        index, temporary, tables[label], primary=name == primary
+                    ):
                         statements.execute_one(self._connection, statement)
             facts = self._read([tables[label].name for label in wanted if wanted[label]])
         return {

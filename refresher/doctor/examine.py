@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from refresher.catalog.introspection import read_standing
 from refresher.config.model import View
 from refresher.definitions.facts import read_facts
 from refresher.definitions.requirements import closed_schemas, require_privileges
@@ -76,7 +77,7 @@ class _Examination:
     def run(self, server: Server) -> Facts:
         ask = self._ask
         standing = ask("the views", self._standing)
-        reads = ask("what the views read", lambda each: self._reads(each, standing or ()))
+        reads = ask("what the views read", self._reads)
         wanted: _Wanted | None = None
         # Without TEMPORARY nothing can be tried, and that is told.
         temporary = ask("the privilege TEMPORARY", _keeps_temporary)
@@ -157,9 +158,11 @@ class _Examination:
             for row in map(_with_tuples, connection.execute(_QUERIES["standing"], names))
         )
 
-    def _reads(self, connection: Connection, standing: Iterable[Standing]) -> tuple[Read, ...]:
-        oids = {each.view: each.oid for each in standing if each.oid is not None}
-        return _read_reads(connection, oids, owners={})
+    def _reads(self, connection: Connection) -> tuple[Read, ...]:
+        readers = {
+            name: each.reader for name, each in read_standing(connection, self.views).items()
+        }
+        return _read_reads(connection, readers, owners={})
 
     def _wanted(self, connection: Connection, standing: Iterable[Standing]) -> "_Wanted":
         missing = {each.view: self.views[each.view] for each in standing if each.oid is None}

@@ -10,20 +10,24 @@ from refresher.names import quoted
 from refresher.postgres.versions import FIRST_WITH_MAINTAIN
 from refresher.runs import Strategy
 
-_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m"}
+_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m", Kind.TABLE: "r"}
 
 
 def judge_views(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
     """Whether they can be created, refreshed and trusted, and whether they tell too much."""
     yield from _judge_apply(views, facts)
     standing = facts.standing or ()
-    contents = [each for each in standing if each.kind == "m" and views[each.view].refreshed]
+    contents = [each for each in standing if _has_contents(views[each.view], each)]
     yield from _judge_schemas(facts, standing)
     yield from _judge_standing(views, standing)
     yield from _judge_refreshing(facts, contents)
     yield from _judge_temporary(views, facts, standing)
     yield from judge_sources(views, facts, contents)
     yield from _judge_unmanaged(facts)
+
+
+def _has_contents(view: View, standing: Standing) -> bool:
+    return view.refreshed and standing.kind == _KINDS[view.kind]
 
 
 def _judge_apply(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
@@ -137,12 +141,15 @@ def _judge_refreshing(facts: Facts, contents: Iterable[Standing]) -> Iterator[Fi
     for each in contents:
         owner = quoted(each.owner or "")
         if not each.refreshable:
-            by_membership = facts.server.major < FIRST_WITH_MAINTAIN
+            table = each.kind == _KINDS[Kind.TABLE]
+            by_membership = table or facts.server.major < FIRST_WITH_MAINTAIN
             yield Finding(
                 severity=Severity.ERROR,
                 topic="refresh",
                 message=f"{role} may not refresh {each.relation}, which belongs to {owner}",
-                why="Before PostgreSQL 17 only an owner refreshes, or who acts as one."
+                why="A table is written to, and its query read, by who acts as its owner."
+                if table
+                else "Before PostgreSQL 17 only an owner refreshes, or who acts as one."
                 if by_membership
                 else "That takes MAINTAIN, or its owner's rights. SELECT is for counting its rows.",
                 sql=(f"GRANT {owner} TO {role}",)
@@ -184,7 +191,7 @@ def _without_temporary(
     owners: dict[str, list[str]] = {}
     for each in standing:
         view = views[each.view]
-        concurrent = view.refreshed and view.strategy is not Strategy.FULL
+        concurrent = view.kind is Kind.MATERIALIZED_VIEW and view.strategy is not Strategy.FULL
         if concurrent and each.owner is not None and not each.owner_keeps_temporary:
             owners.setdefault(each.owner, []).append(each.view)
     return owners

@@ -173,12 +173,16 @@ WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE')
 
 -- name: refreshable
 -- description: Which views this role may refresh: those it has MAINTAIN on, as owners have.
+-- That is for REFRESH: a table is written to, and its query read, by who acts as the owner.
 -- from: 17
 SELECT w.view
 FROM unnest(%(views)s::text[], %(schemas)s::text[], %(names)s::text[]) AS w (view, schema, name)
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
 JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name
-WHERE pg_catalog.has_table_privilege(c.oid, 'MAINTAIN')
+WHERE CASE c.relkind
+    WHEN 'r' THEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
+    ELSE pg_catalog.has_table_privilege(c.oid, 'MAINTAIN')
+END
 
 -- name: reads
 -- description: What views read, through plain views, and whose privileges count there.

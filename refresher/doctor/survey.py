@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from psycopg.conninfo import conninfo_to_dict
 
+from refresher.catalog.introspection import RELATION_KINDS, read_standing
 from refresher.config.model import EMBEDDED, Database, View
 from refresher.doctor.recipe import Managed, Site
 from refresher.doctor.trial import tried
@@ -103,17 +104,15 @@ def _read_views(
     connection: Connection, views: Mapping[str, View]
 ) -> tuple[dict[str, str], dict[str, set[_Read]]]:
     """Whom the views that stand belong to, and what each would read, as far as can be told."""
-    names = {
-        "views": list(views),
-        "schemas": [view.relation.schema for view in views.values()],
-        "names": [view.relation.name for view in views.values()],
+    standing = {
+        name: each
+        for name, each in read_standing(connection, views).items()
+        if each.relation_kind == RELATION_KINDS[views[name].kind]
     }
-    rows = connection.execute(_QUERIES["standing"], names).fetchall()
-    standing = {row["view"]: row["oid"] for row in rows}
-    reads = _direct_reads(connection, standing)
+    reads = _direct_reads(connection, {name: each.reader for name, each in standing.items()})
     with tried(connection, views) as trial:
         reads.update(_direct_reads(connection, trial.oids))
-    return {row["view"]: row["owner"] for row in rows}, reads
+    return {name: each.owner for name, each in standing.items()}, reads
 
 
 def _direct_reads(connection: Connection, oids: Mapping[str, int]) -> dict[str, set[_Read]]:

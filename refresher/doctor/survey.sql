@@ -18,14 +18,6 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'refresher' AND c.relkind IN ('r', 'v')
 ORDER BY c.relname
 
--- name: standing
--- description: Which views stand, and whom they belong to.
-SELECT w.view, c.oid, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
-FROM unnest(%(views)s::text[], %(schemas)s::text[], %(names)s::text[]) AS w (view, schema, name)
-JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
-JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('v', 'm')
-
 -- name: direct_reads
 -- description: What the queries of some views read, as they name it.
 SELECT DISTINCT

@@ -3,7 +3,7 @@
 The public contract of `/metrics`, with docs/metrics.md; renaming anything here breaks dashboards.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import product
 from typing import assert_never
@@ -25,13 +25,15 @@ from refresher.observe.family import (
 from refresher.observe.model import ViewSnapshot
 from refresher.runs import Outcome, Strategy
 
-RUN_ENDS = (
-    *((strategy.value, outcome.value) for strategy, outcome in product(Strategy, Outcome)),
-    # A run may end before a strategy is chosen.
-    ("", Outcome.FAILED.value),
-    ("", Outcome.CANCELLED.value),
-)
-"""Every (strategy, outcome) a run can end with."""
+
+def run_ends(strategies: Iterable[Strategy]) -> Iterator[tuple[str, str]]:
+    """Every (strategy, outcome) a run can end with."""
+    for strategy, outcome in product(strategies, Outcome):
+        yield strategy.value, outcome.value
+    # It may end before a strategy is chosen.
+    yield "", Outcome.FAILED.value
+    yield "", Outcome.CANCELLED.value
+
 
 _STATE_LABELS = [(state, (state.value,)) for state in State]
 _OPERATIONS = ("insert", "update", "delete")
@@ -230,26 +232,26 @@ VIEW_FAMILIES: tuple[ViewFamily, ...] = (
         "Runs that ended. The strategy is empty where the run ended before one was chosen.",
         "runs",
         labels=("strategy", "outcome"),
-        series=RUN_ENDS,
+        series=lambda kind: run_ends(kind.strategies),
     ),
     counter(
         "refresher_refresh_failures_total",
         "Failed runs, by reason.",
         "failures",
         labels=("reason",),
-        series=[(reason.value,) for reason in FailureReason],
+        series=lambda _: [(reason.value,) for reason in FailureReason],
     ),
     counter(
         "refresher_refresh_rows_total",
         "Rows that refreshes wrote.",
         "rows",
         labels=("operation",),
-        series=[(operation,) for operation in _OPERATIONS],
+        series=lambda _: [(operation,) for operation in _OPERATIONS],
     ),
     counter(
         "refresher_refresh_misfires_total",
         "Due instants that passed unserved and were coalesced into a later one.",
         "misfires",
-        series=[()],
+        series=lambda _: [()],
     ),
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from refresher.config.model import Kind
 from refresher.observe.model import ViewSnapshot
 
 Number: TypeAlias = int | float
@@ -76,14 +77,16 @@ def counter(
     metric: str,
     *,
     labels: tuple[str, ...] = (),
-    series: Iterable[tuple[str, ...]],
+    series: Callable[[Kind], Iterable[tuple[str, ...]]],
 ) -> ViewFamily:
-    """Tallies of one metric; every series stands from the start, at zero."""
-    keys = [(values, (metric, "/".join(values))) for values in series]
+    """Tallies of one metric; every series that a kind can have stands from the start, at zero."""
+    keys = {
+        kind: [(values, (metric, "/".join(values))) for values in series(kind)] for kind in Kind
+    }
 
     def samples(view: ViewSnapshot, _: datetime) -> Iterable[Sample]:
         if not view.view.refreshed:
             return ()
-        return [(values, view.tallies.get(key, 0)) for values, key in keys]
+        return [(values, view.tallies.get(key, 0)) for values, key in keys[view.view.kind]]
 
     return ViewFamily(name=name, meaning=meaning, samples=samples, labels=labels, type="counter")

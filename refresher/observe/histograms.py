@@ -9,7 +9,8 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.utils import floatToGoString
 
 from refresher.events import Event, RunFinished
-from refresher.observe.families import RUN_ENDS
+from refresher.observe.families import run_ends
+from refresher.runs import Strategy
 
 _DURATIONS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0)
 _WAITS = (0.001, 0.01, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -95,7 +96,7 @@ class Histograms:
         """Show the series of these databases, at zero if need be."""
         with self._lock:
             for alias in aliases:
-                for strategy, outcome in RUN_ENDS:
+                for strategy, outcome in run_ends(Strategy):
                     self._kept.duration.expect((alias, strategy, outcome))
                 for phase in _PHASES:
                     self._kept.wait.expect((alias, phase))

@@ -25,7 +25,7 @@ SELECT
     END AS bytes,
     pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead_rows
 FROM unnest(%(views)s::text[], %(oids)s::oid[]) AS w (view, oid)
-JOIN pg_catalog.pg_class AS c ON c.oid = w.oid AND c.relkind = 'm'
+JOIN pg_catalog.pg_class AS c ON c.oid = w.oid AND c.relkind IN ('m', 'r')
 
 -- name: unmanaged_views
 -- description: How many materialized views stand in this database that refresher does not manage.

@@ -26,31 +26,28 @@ from typing import Any
 
 import psycopg
 
-from refresher.catalog.introspection import READ_TARGET, names_of, target_of
-from refresher.catalog.model import Target
 from refresher.checks.contents import as_recorded
 from refresher.errors import FailureReason, RefresherError, RefreshError, UnreachableError
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
-from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
-from refresher.postgres.sessions import (
-    Connection,
-)
-from refresher.refresh.choose import Choice, ChooseFacts, Impossible, choose
+from refresher.postgres.sessions import Connection
+from refresher.refresh.opening import Opened, member_of, open_runs
 from refresher.refresh.recording import end_run, read_verdict, uncancelled
 from refresher.refresh.session import Session
-from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task, Unrecorded
-from refresher.refresh.transaction import (
-    CancelledError,
-    CommitUnansweredError,
+from refresher.refresh.task import (
+    Ended,
+    NotBegun,
     NotBegunError,
-    Transaction,
+    Obstacle,
+    Result,
+    Task,
+    Unrecorded,
 )
+from refresher.refresh.transaction import CancelledError, CommitUnansweredError, Transaction
 from refresher.runs import Outcome, Run
 
 _QUERIES = load_queries("refresher.refresh", "attempt.sql")
-_OPEN = (READ_TARGET, _QUERIES["open_run"])
 
 _RECORDING_SECONDS = 15.0
 _RECORDING_PAUSE_SECONDS = 0.25
@@ -66,8 +63,8 @@ class Attempt:
     session: Session
     task: Task
     emit: Listener
-    run_id: int | None = field(default=None, init=False)
-    """The run that is open, once there is one."""
+    run_ids: tuple[int, ...] = field(default=(), init=False)
+    """The runs that are open, once there are some."""
     _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
 
     def cancel(self) -> None:
@@ -84,71 +81,33 @@ class Attempt:
         """
         connection = self.session.begin_attempt()
         try:
-            target, opened = self._open(connection)
+            opened = open_runs(connection, self.task, self.session.worker)
+        except NotBegunError as end:
+            return NotBegun(end.obstacle)
         except psycopg.Error as error:
             self._leave(error)
             raise
-        if opened["obstacle"] is not None:
-            return NotBegun(Obstacle(opened["obstacle"]))
-        self.run_id = opened["id"]
-        return self._refresh(self._opened_run(opened), target, opened)
+        self.run_ids = tuple(each.run.id for each in opened)
+        return self._refresh(opened)
 
-    def _open(self, connection: Connection) -> tuple[Target | None, dict[str, Any]]:
-        """Step 1."""
-        task = self.task
-        found, (opened,) = ask_together(
-            connection,
-            _OPEN,
-            {
-                "view": task.view.name,
-                **names_of(task.view.relation),
-                "upstreams": list(task.upstreams),
-                "trigger": task.trigger,
-                "due_at": task.due_at,
-                "ready_at": task.ready_at,
-                "attempt": task.attempt,
-                "worker": self.session.worker,
-                "max_parallel": task.max_parallel,
-            },
-        )
-        return target_of(task.view.relation, found), opened
-
-    def _opened_run(self, opened: dict[str, Any]) -> Run:
-        return Run(
-            id=opened["id"],
-            view=self.task.view.name,
-            due_at=self.task.due_at,
-            trigger=self.task.trigger,
-            attempt=self.task.attempt,
-            started_at=opened["started_at"],
-            queue_wait_seconds=opened["queue_wait_seconds"],
-            worker=self.session.worker,
-        )
-
-    def _refresh(self, run: Run, target: Target | None, numbers: dict[str, Any]) -> Result:
-        transaction: Transaction | None = None
+    def _refresh(self, opened: list[Opened]) -> Result:
+        runs = [each.run for each in opened]
+        transaction = Transaction(session=self.session, cancelled=self._cancelled, emit=self.emit)
         try:
-            present = _require(target, self.task)
-            transaction = Transaction(
-                session=self.session,
-                task=self.task,
-                run=run,
-                target=present,
-                choice=_choose(self.task, present, numbers),
-                cancelled=self._cancelled,
-                emit=self.emit,
-            )
+            for each in opened:
+                transaction.at = each.task.view.name
+                transaction.members += (member_of(each),)
             return self._ended(self._carry_out(transaction))
         except NotBegunError as end:
-            return self._forget(run, end.obstacle)
+            return self._forget(runs, end.obstacle)
         except CommitUnansweredError as error:
             self.session.discard()
-            return self._record(run, transaction, error)
+            return self._record(runs, transaction, error)
         except (psycopg.Error, RefresherError, CancelledError) as error:
             self._leave(error)
-            return self._record(run, transaction, error)
+            return self._record(runs, transaction, error)
 
-    def _carry_out(self, transaction: Transaction) -> Run:
+    def _carry_out(self, transaction: Transaction) -> list[Run]:
         try:
             return transaction.carry_out()
         except psycopg.errors.UniqueViolation:
@@ -157,38 +116,64 @@ class Attempt:
             self.session.connection().execute("ROLLBACK")
             return transaction.carry_out()
 
-    def _forget(self, run: Run, obstacle: Obstacle) -> Result:
+    def _forget(self, runs: list[Run], obstacle: Obstacle) -> Result:
         connection = self.session.connection()
+        forget = {"runs": [run.id for run in runs]}
         try:
             connection.execute("ROLLBACK")
-            uncancelled(lambda: connection.execute(_QUERIES["forget_run"], {"run": run.id}))
+            uncancelled(lambda: connection.execute(_QUERIES["forget_runs"], forget))
         except psycopg.Error as error:
             self._leave(error)
-            return Unrecorded(run.id, describe(error))
+            return Unrecorded(runs[0].id, describe(error))
         return NotBegun(obstacle)
 
-    def _record(self, run: Run, transaction: Transaction | None, error: Exception) -> Result:
-        """Record the end of a run that did not commit, or read the record of one that did."""
-        unanswered = isinstance(error, CommitUnansweredError)
+    def _record(self, runs: list[Run], transaction: Transaction, error: Exception) -> Result:
+        """Record the end of runs that did not commit, or read the records of those that did."""
         deadline = time.monotonic() + _RECORDING_SECONDS
         while True:
+            patience = timedelta(seconds=max(0.0, deadline - time.monotonic()))
             try:
                 connection = self.session.connection()
-                if unanswered:
-                    patience = timedelta(seconds=max(0.0, deadline - time.monotonic()))
-                    committed = read_verdict(connection, run, patience)
-                    if committed is not None:
-                        return self._ended(committed)
-                failure = self._failure(error, transaction) | as_recorded(error)
-                end = partial(end_run, connection, run, transaction, failure)
-                return self._ended(uncancelled(end))
+                return self._ended(
+                    [self._end(connection, run, transaction, error, patience) for run in runs]
+                )
             except (UnreachableError, psycopg.Error) as trouble:
                 self.session.discard()
                 if time.monotonic() > deadline or self._cancelled.is_set():
-                    return Unrecorded(run.id, describe(trouble))
+                    return Unrecorded(runs[0].id, describe(trouble))
                 self._cancelled.wait(_RECORDING_PAUSE_SECONDS)
 
-    def _failure(self, error: Exception, transaction: Transaction | None) -> dict[str, Any]:
+    def _end(
+        self,
+        connection: Connection,
+        run: Run,
+        transaction: Transaction,
+        error: Exception,
+        patience: timedelta,
+    ) -> Run:
+        if isinstance(error, CommitUnansweredError):
+            committed = read_verdict(connection, run, patience)
+            if committed is not None:
+                return committed
+        failure = self._failure(error, transaction)
+        if transaction.at in (None, run.view):
+            failure |= as_recorded(error)
+        else:
+            failure |= as_recorded(None)
+            failure["error"] = f"its group was rolled back: {transaction.at}: {failure['error']}"
+        member = next((each for each in transaction.members if each.run.id == run.id), None)
+        return uncancelled(
+            partial(
+                end_run,
+                connection,
+                run,
+                failure,
+                choice=member.choice if member else None,
+                lock_wait=transaction.lock_wait if member else None,
+            )
+        )
+
+    def _failure(self, error: Exception, transaction: Transaction) -> dict[str, Any]:
         cancelled = isinstance(error, CancelledError) or (
             isinstance(error, psycopg.errors.QueryCanceled) and self._cancelled.is_set()
         )
@@ -199,7 +184,9 @@ class Attempt:
                 pass
             case CommitUnansweredError():
                 reason = FailureReason.CONNECTION
-            case psycopg.errors.QueryCanceled() if transaction and not transaction.timed_out():
+            case psycopg.errors.QueryCanceled() if (
+                transaction.began and not transaction.timed_out()
+            ):
                 reason = FailureReason.OTHER  # somebody meant it: only the next instant tries again
             case _:
                 reason = failure_reason(error)
@@ -207,9 +194,11 @@ class Attempt:
         text = describe(cause or error)
         return {"outcome": Outcome.FAILED, "failure": reason, "error": text}
 
-    def _ended(self, run: Run) -> Ended:
-        self.emit(RunFinished(database=self.session.endpoint.alias, run=run))
-        return Ended(run)
+    def _ended(self, runs: list[Run]) -> Ended:
+        for run in runs:
+            self.emit(RunFinished(database=self.session.endpoint.alias, run=run))
+        (own,) = (run for run in runs if run.view == self.task.view.name)
+        return Ended(own, tuple(run for run in runs if run is not own))
 
     def _leave(self, error: Exception) -> None:
         """Leave the failed transaction, on a connection that may be used again or on none."""
@@ -220,34 +209,3 @@ class Attempt:
             self.session.connection().execute("ROLLBACK")
         except (psycopg.Error, UnreachableError):
             self.session.discard()
-
-
-def _require(target: Target | None, task: Task) -> Target:
-    relation = task.view.relation
-    if target is None:
-        message = f"{relation} does not exist; run `refresher apply`"
-        raise RefreshError(message, reason=FailureReason.DEFINITION)
-    if target.relation_kind != "m":
-        message = f"{relation} is not a materialized view; rename it, or the view in the config"
-        raise RefreshError(message, reason=FailureReason.DEFINITION)
-    return target
-
-
-def _choose(task: Task, target: Target, numbers: dict[str, Any]) -> Choice:
-    facts = ChooseFacts(
-        strategy=task.strategy,
-        allow_blocking=task.view.allow_blocking,
-        populated=target.populated,
-        unique_index=target.unique_index,
-        relation=target.relation,
-        key=task.view.key,
-        rows=numbers["rows"],
-        full_seconds=numbers["full_seconds"],
-        concurrent_seconds=numbers["concurrent_seconds"],
-        concurrent_churn=numbers["concurrent_churn"],
-    )
-    match choose(facts):
-        case Choice() as choice:
-            return choice
-        case Impossible(reason=reason, message=message):
-            raise RefreshError(message, reason=reason)

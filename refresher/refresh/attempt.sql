@@ -51,7 +51,9 @@ SELECT
     standing.rows,
     standing.full_seconds,
     standing.concurrent_seconds,
-    standing.concurrent_churn
+    standing.concurrent_churn,
+    standing.merge_seconds,
+    standing.merge_churn
 FROM probe
 LEFT JOIN opened ON true
 LEFT JOIN standing ON true
@@ -142,7 +144,8 @@ WITH ended AS (
 ), standing AS (
     INSERT INTO refresher.state AS s (
         view, relation, as_of, data_as_of, watermark, upstreams_seen, run, rows, last_change_at,
-        full_seconds, concurrent_seconds, concurrent_churn, storage, rows_written, lineage, oldest
+        full_seconds, concurrent_seconds, concurrent_churn, merge_seconds, merge_churn, storage,
+        rows_written, lineage, oldest
     )
     SELECT
         ended.view, %(relation)s, %(as_of)s, %(data_as_of)s, %(watermark)s::pg_snapshot, %(upstreams_seen)s,
@@ -150,6 +153,8 @@ WITH ended AS (
         CASE WHEN ended.strategy = 'full' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'concurrent' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s::bigint END,
+        CASE WHEN ended.strategy = 'merge' THEN ended.duration_seconds END,
+        CASE WHEN ended.strategy = 'merge' THEN %(churn)s::bigint END,
         %(storage)s, %(rows_written)s, refresher.lineage(), %(oldest)s
     FROM ended
     ON CONFLICT (view) DO UPDATE SET
@@ -164,6 +169,8 @@ WITH ended AS (
         full_seconds = coalesce(excluded.full_seconds, s.full_seconds),
         concurrent_seconds = coalesce(excluded.concurrent_seconds, s.concurrent_seconds),
         concurrent_churn = coalesce(excluded.concurrent_churn, s.concurrent_churn),
+        merge_seconds = coalesce(excluded.merge_seconds, s.merge_seconds),
+        merge_churn = coalesce(excluded.merge_churn, s.merge_churn),
         storage = excluded.storage,
         rows_written = excluded.rows_written,
         lineage = excluded.lineage,
@@ -289,9 +296,9 @@ WITH ended AS (
 )
 SELECT * FROM ended
 
--- name: forget_run
+-- name: forget_runs
 -- description: An attempt that never began leaves no record, unless it was taken for lost and counted.
-DELETE FROM refresher.run WHERE id = %(run)s AND outcome IS NULL
+DELETE FROM refresher.run WHERE id = ANY (%(runs)s) AND outcome IS NULL
 
 -- name: wait_for_fence
 -- description: After an ambiguous commit, wait until the transaction that held the fence is decided.

@@ -2,7 +2,7 @@
 
 `full` writes the whole view anew and keeps readers out meanwhile; `concurrent` writes what differs
 while readers go on, needs a unique index, and costs more the more differs. Only measured numbers
-of this view's own runs decide between them, never estimates.
+of this view's own runs decide between them, never estimates. A table is merged.
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,10 @@ class ChooseFacts:
     concurrent_seconds: float | None
     concurrent_churn: int | None
     """Rows the last concurrent run inserted, updated and deleted."""
+    is_table: bool = False
+    merge_seconds: float | None = None
+    merge_churn: int | None = None
+    """Rows the last merge inserted, updated and deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,15 @@ Chosen: TypeAlias = Choice | Impossible
 
 def choose(facts: ChooseFacts) -> Chosen:
     """Choose the strategy of one run."""
+    if facts.is_table:
+        reason = _readers_go_on(facts.merge_seconds, _share(facts, facts.merge_churn))
+        return Choice(Strategy.MERGE, reason)
     if not facts.populated:
         return Choice(Strategy.FULL, "never populated")
     match facts.strategy:
         case Strategy.FULL:
             return Choice(Strategy.FULL, "configured")
-        case Strategy.CONCURRENT:
+        case Strategy.CONCURRENT | Strategy.MERGE:
             if facts.unique_index is None:
                 return _no_index(facts)
             return Choice(Strategy.CONCURRENT, "configured")
@@ -81,7 +88,8 @@ def _choose_freely(facts: ChooseFacts) -> Chosen:
         return _no_index(facts)
     if facts.allow_blocking and (reason := _full_is_cheaper(facts)) is not None:
         return Choice(Strategy.FULL, reason)
-    return Choice(Strategy.CONCURRENT, _readers_go_on(facts))
+    reason = _readers_go_on(facts.concurrent_seconds, _churn(facts))
+    return Choice(Strategy.CONCURRENT, reason)
 
 
 def _full_is_cheaper(facts: ChooseFacts) -> str | None:
@@ -95,19 +103,21 @@ def _full_is_cheaper(facts: ChooseFacts) -> str | None:
     return None
 
 
-def _readers_go_on(facts: ChooseFacts) -> str:
+def _readers_go_on(seconds: float | None, churn: float | None) -> str:
     measured = []
-    if facts.concurrent_seconds is not None:
-        measured.append(f"last took {_seconds(facts.concurrent_seconds)}")
-    if (churn := _churn(facts)) is not None:
+    if seconds is not None:
+        measured.append(f"last took {_seconds(seconds)}")
+    if churn is not None:
         measured.append(f"churn {churn:.1%}")
     return "; ".join(filter(None, ("readers go on", ", ".join(measured))))
 
 
 def _churn(facts: ChooseFacts) -> float | None:
-    if not facts.rows or facts.concurrent_churn is None:
-        return None
-    return facts.concurrent_churn / facts.rows
+    return _share(facts, facts.concurrent_churn)
+
+
+def _share(facts: ChooseFacts, churned: int | None) -> float | None:
+    return None if not facts.rows or churned is None else churned / facts.rows
 
 
 def _seconds(seconds: float) -> str:

@@ -7,6 +7,7 @@ apply that must fill a view before it can index it.
 import threading
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from refresher.errors import FailureReason, RefreshError
 from refresher.events import Listener
@@ -68,7 +69,7 @@ class Discharge:
                         return Discharged(run, joined=False)
                     self.activity = f"failed ({run.failure}), trying again"
                     self._wait_until(retry_at)
-                    task = replace(task, attempt=run.attempt + 1, ready_at=retry_at)
+                    task = _again(task, run, retry_at)
                 case NotBegun(Obstacle.DISCHARGED | Obstacle.FENCE):
                     self.activity = "joining the refresh in flight"
                     joined = self._join()
@@ -107,3 +108,9 @@ class Discharge:
         row = self._session.connection().execute(_QUERIES["clock"]).fetchone()
         if row is not None:
             self._cancelled.wait(max(0.0, (instant - row["now"]).total_seconds()))
+
+
+def _again(task: Task, run: Run, retry_at: datetime) -> Task:
+    changes: dict[str, Any] = {"attempt": run.attempt + 1, "ready_at": retry_at}
+    others = tuple(replace(other, **changes) for other in task.others)
+    return replace(task, **changes, others=others)

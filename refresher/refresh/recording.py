@@ -1,7 +1,7 @@
 """The record of how an attempt ended: writing it, or finding out what became of a COMMIT."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ import psycopg
 from refresher.errors import FailureReason, RefreshError
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, milliseconds, set_local, short_transaction
-from refresher.refresh.transaction import Transaction
+from refresher.refresh.choose import Choice
 from refresher.runs import Run
 
 _QUERIES = load_queries("refresher.refresh", "attempt.sql")
@@ -49,8 +49,10 @@ def read_verdict(connection: Connection, run: Run, patience: timedelta) -> Run |
 def end_run(
     connection: Connection,
     run: Run,
-    transaction: Transaction | None,
-    failure: dict[str, Any],
+    failure: Mapping[str, Any],
+    *,
+    choice: Choice | None,
+    lock_wait: float | None,
 ) -> Run:
     """Record that a run failed or was cancelled; returns its record, be it somebody else's.
 
@@ -62,9 +64,9 @@ def end_run(
         _QUERIES["end_run"],
         {
             "run": run.id,
-            "strategy": transaction and transaction.choice.strategy,
-            "reason": transaction and transaction.choice.reason,
-            "lock_wait": transaction and transaction.lock_wait,
+            "strategy": choice and choice.strategy,
+            "reason": choice and choice.reason,
+            "lock_wait": lock_wait,
             **failure,
         },
     ).fetchone()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from graphlib import TopologicalSorter
 from typing import TypeAlias
 
 from refresher.config.model import StrategyChoice, View
@@ -26,6 +27,14 @@ class Task:
     max_parallel: int
     misfires: Callable[[datetime | None, datetime], int]
     """Due instants coalesced by a success: (previous as_of, as_of) → how many."""
+    others: tuple["Task", ...] = ()
+    """Those of the other views of its group, to be discharged in the same transaction."""
+
+    def in_order(self) -> "tuple[Task, ...]":
+        """This and the others, each after those it reads."""
+        tasks = {task.view.name: task for task in (self, *self.others)}
+        reads = {name: sorted(tasks.keys() & tasks[name].upstreams) for name in sorted(tasks)}
+        return tuple(tasks[name] for name in TopologicalSorter(reads).static_order())
 
 
 class Obstacle(StrEnum):
@@ -35,6 +44,14 @@ class Obstacle(StrEnum):
     DISCHARGED = "discharged"
     FENCE = "fence"
     SLOT = "slot"
+
+
+class NotBegunError(Exception):
+    """Unwinds an attempt that found nothing to do, or no room to do it."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle)
+        self.obstacle = obstacle
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +66,8 @@ class Ended:
     """A run was recorded; its outcome says how it went."""
 
     run: Run
+    others: tuple[Run, ...] = ()
+    """Those of the other views of its group."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ SELECT
 FROM unnest(%(views)s::text[], %(schemas)s::text[], %(names)s::text[]) AS w (view, schema, name)
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
 JOIN pg_catalog.pg_class AS c
-    ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind = 'm' AND c.relispopulated
+    ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('m', 'r') AND c.relispopulated
 LEFT JOIN refresher.state AS s ON s.view = w.view AND s.relation = c.oid
 
 -- name: permitted

@@ -77,7 +77,7 @@ def undischarged(view: View, facts: Facts) -> datetime | None:
         case Every() | Cron():
             newest = _newest_instant(view, facts)
             if newest is not None and as_of is not None:
-                newest = instants.next_after(view.schedule, view.name, as_of)
+                newest = instants.next_after(view.schedule, view.cadence, as_of)
             pending.append(newest)
         case AfterUpstream():
             pending.append(upstreams.behind_since(facts.upstreams, as_of))
@@ -103,7 +103,7 @@ def next_due_at(view: View, facts: Facts) -> datetime | None:
         return requested_at
     due_at = _newest_instant(view, facts)
     if due_at is None or isinstance(_attempt(view, facts, _trigger(view), due_at), GiveUp):
-        due_at = instants.next_after(view.schedule, view.name, facts.now)
+        due_at = instants.next_after(view.schedule, view.cadence, facts.now)
     match _decide_target(view, facts):
         case Due(due_at=instant) | Idle(next_due_at=instant) | Waiting(until=instant):
             return _earlier(requested_at, _earlier(due_at, instant))
@@ -132,7 +132,7 @@ def misfires(view: View, previous_as_of: datetime | None, as_of: datetime) -> in
     """How many due instants a success coalesced: all that it discharged but one."""
     if previous_as_of is None:
         return 0
-    return max(0, instants.count(view.schedule, view.name, previous_as_of, as_of) - 1)
+    return max(0, instants.count(view.schedule, view.cadence, previous_as_of, as_of) - 1)
 
 
 def _decide_request(view: View, facts: Facts) -> Due | Waiting | None:
@@ -150,7 +150,7 @@ def _decide_schedule(view: View, facts: Facts) -> Decision:
         if obstacle is not None:
             return obstacle
     due_at = _newest_instant(view, facts)
-    following = instants.next_after(view.schedule, view.name, facts.now)
+    following = instants.next_after(view.schedule, view.cadence, facts.now)
     if due_at is None:
         return Idle(following)
     match _attempt(view, facts, _trigger(view), due_at):
@@ -254,7 +254,7 @@ def _newest_instant(view: View, facts: Facts) -> datetime | None:
     as_of = facts.contents_as_of
     match view.schedule:
         case Every() | Cron():
-            newest = instants.latest(view.schedule, view.name, facts.now)
+            newest = instants.latest(view.schedule, view.cadence, facts.now)
             return None if newest is None or (as_of and as_of >= newest) else newest
         case AfterUpstream():
             return max(upstreams.due_instants(facts.upstreams, as_of), default=None)

@@ -39,7 +39,7 @@ CREATE TABLE refresher.view (
     name text PRIMARY KEY,
     schema_name text NOT NULL,
     relation_name text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('view', 'materialized_view')),
+    kind text NOT NULL CHECK (kind IN ('view', 'materialized_view', 'table', 'columns')),
     upstreams text[] NOT NULL DEFAULT '{}',
     unmanaged text[] NOT NULL DEFAULT '{}',
     target_lag interval,
@@ -79,7 +79,9 @@ CREATE TABLE refresher.state (
     storage oid,
     rows_written bigint,
     lineage text DEFAULT refresher.lineage(),
-    oldest text[]
+    oldest text[],
+    merge_seconds double precision,
+    merge_churn bigint
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE refresher.state IS 'The last success of each view; written under its fence only.';
 COMMENT ON COLUMN refresher.state.relation IS 'The relation that was refreshed: one re-created by others has unknown contents.';
@@ -226,7 +228,9 @@ SELECT
     CASE WHEN d.distrust IS NULL THEN s.as_of END AS as_of,
     CASE WHEN d.distrust IS NULL THEN s.data_as_of END AS data_as_of,
     CASE WHEN d.distrust IS NULL THEN s.upstreams_seen END AS upstreams_seen,
-    CASE WHEN d.distrust IS NULL THEN s.oldest END AS oldest
+    CASE WHEN d.distrust IS NULL THEN s.oldest END AS oldest,
+    s.merge_seconds,
+    s.merge_churn
 FROM refresher.state AS s
 JOIN pg_catalog.pg_class AS c ON c.oid = s.relation AND c.relispopulated
 CROSS JOIN LATERAL (
@@ -284,7 +288,7 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT
             CASE
-                WHEN v.kind = 'materialized_view' THEN own.data_as_of
+                WHEN v.kind <> 'view' THEN own.data_as_of
                 WHEN c.relkind IS DISTINCT FROM 'v' OR cardinality(v.unmanaged) > 0 THEN NULL
                 WHEN cardinality(v.upstreams) = 0 THEN statement_timestamp()
                 ELSE (

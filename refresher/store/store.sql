@@ -314,7 +314,9 @@ SELECT
     w.view,
     c.oid AS relation,
     c.relkind::text AS relation_kind,
-    coalesce(c.relispopulated, false) AS populated,
+    -- PostgreSQL knows it of materialized views only.
+    CASE c.relkind WHEN 'r' THEN s.view IS NOT NULL ELSE coalesce(c.relispopulated, false) END
+        AS populated,
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
     s.as_of,
     s.data_as_of,

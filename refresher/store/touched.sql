@@ -20,6 +20,9 @@ FROM (
         ) AS mark
     FROM pg_catalog.pg_class AS c
     WHERE c.relkind IN ('m', 'v')
+        OR c.relkind = 'r' AND c.relname IN (
+            SELECT v.relation_name FROM refresher.view AS v WHERE v.kind = 'table'
+        )
     UNION ALL
     SELECT 'lineage', NULL, coalesce(hashtextextended(refresher.lineage(), 0), 0)
     UNION ALL
@@ -69,6 +72,9 @@ SELECT
         SELECT bit_xor(hashtextextended(c.relname::text, c.oid::bigint # c.relnamespace::bigint << 31))
         FROM pg_catalog.pg_class AS c
         WHERE c.relkind IN ('m', 'v')
+            OR c.relkind = 'r' AND c.relname IN (
+                SELECT v.relation_name FROM refresher.view AS v WHERE v.kind = 'table'
+            )
     ) AS relations,
     (
         SELECT bit_xor(hashtextextended(v.name, v.xmin::text::bigint)) FROM refresher.view AS v

@@ -43,6 +43,7 @@ class Ground:
     conninfo: str
     """How to reach the views."""
     major: int
+    data_dir: Path
 
     @property
     def config(self) -> Path:
@@ -65,6 +66,7 @@ def prepared(home: Path, settings: dict[str, str]) -> Iterator[Ground]:
             server=server.conninfo,
             conninfo=make_conninfo(server.conninfo, dbname=DATABASE),
             major=server.major,
+            data_dir=server.data_dir,
         )
         with ground.connect_beside() as connection:
             connection.execute(f"CREATE DATABASE {DATABASE}")

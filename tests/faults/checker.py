@@ -53,7 +53,9 @@ def check_discharged_once(seen: Observations) -> Iterator[Violation]:
         for began, successes in _accounts(seen, view):
             previous = began
             for success in successes:
-                fresh = instants.count(subject.schedule, view, previous, success.as_of)
+                fresh = instants.count(
+                    subject.schedule, subject.group or view, previous, success.as_of
+                )
                 if not fresh or not previous < success.due_at <= success.as_of:
                     yield Violation(
                         "discharged once",
@@ -64,7 +66,7 @@ def check_discharged_once(seen: Observations) -> Iterator[Violation]:
                     )
                 discharging += fresh > 0
                 previous = success.as_of
-            due += instants.count(subject.schedule, view, began, previous)
+            due += instants.count(subject.schedule, subject.group or view, began, previous)
         if due != discharging + seen.misfires[view]:
             yield Violation(
                 "discharged once",
@@ -242,6 +244,27 @@ def check_upstreams(seen: Observations) -> Iterator[Violation]:
             )
 
 
+def check_groups(seen: Observations) -> Iterator[Violation]:
+    """Views of a group are of one moment, whenever they are read: one that reads another of it
+    shows what that one shows."""
+    shown = {(sample.view, sample.at): sample.made_by for sample in seen.samples}
+    for sample in seen.samples:
+        subject = seen.subjects[sample.view]
+        upstream = subject.upstream
+        if upstream is None or subject.group is None:
+            continue
+        if seen.subjects[upstream].group == subject.group:
+            made_by = shown.get((upstream, sample.at))
+            if made_by is not None and sample.read_from != made_by:
+                yield Violation(
+                    "groups",
+                    sample.view,
+                    f"it shows {upstream} made by {sorted(sample.read_from)}, which shows"
+                    f" {sorted(made_by)}",
+                    sample.at,
+                )
+
+
 def check_takeover(seen: Observations) -> Iterator[Violation]:
     """What a killed daemon was at is begun by another one soon."""
     for takeover in takeovers(seen):
@@ -320,6 +343,7 @@ RULES: tuple[Callable[[Observations], Iterator[Violation]], ...] = (
     check_truth,
     check_honest,
     check_upstreams,
+    check_groups,
     check_takeover,
     check_orphans,
     check_exits,

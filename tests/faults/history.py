@@ -182,6 +182,7 @@ class Subject:
     rows: int
     """How many it has, always."""
     upstream: str | None = None
+    group: str | None = None
 
 
 @dataclass(slots=True)

@@ -20,34 +20,22 @@ _LOOK_EVERY = 0.1
 _RECONNECT_SECONDS = 0.1
 
 # One statement, so that state and contents are of one snapshot.
-_LOOK: LiteralString = """
-WITH contents AS (
-    SELECT
-        'plain' AS view, count(*) AS rows, array_agg(DISTINCT made_by) AS made_by,
-        array_agg(DISTINCT generation) AS generations, '{}'::bigint[] AS read_from
-    FROM plain
-    UNION ALL
-    SELECT 'ordered', count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation), '{}'
-    FROM ordered
-    UNION ALL
-    SELECT 'slow', count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation), '{}'
-    FROM slow
-    UNION ALL
-    SELECT 'reloaded', count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation), '{}'
-    FROM reloaded
-    UNION ALL
-    SELECT
-        'through', count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation),
-        array_agg(DISTINCT read_from)
-    FROM through
-)
+_LOOK = sql.SQL("""
+WITH contents (view, rows, made_by, generations, read_from) AS ({contents})
 SELECT
     statement_timestamp() AS at, view, s.as_of, s.data_as_of, s.lineage,
     pg_snapshot_xmax(s.watermark)::text::bigint AS refreshed_by,
     c.rows, c.made_by, c.generations, c.read_from
 FROM refresher.state AS s
 JOIN contents AS c USING (view)
-"""
+""")
+_CONTENTS = sql.SQL("""
+SELECT
+    {name}, count(*), array_agg(DISTINCT made_by), array_agg(DISTINCT generation), {read_from}
+FROM {view}
+""")
+_READ_NOTHING = sql.SQL("'{{}}'::bigint[]").format()
+_READ_UPSTREAM = sql.SQL("array_agg(DISTINCT read_from)")
 
 _READ = sql.SQL("""
 WITH shown (view, source, stamped_at) AS ({windows})
@@ -111,11 +99,23 @@ class Observer:
             self.failure = failure
 
     def _look(self, connection: Connection) -> None:
-        self.samples.extend(map(_sample, connection.execute(_LOOK)))
+        self.samples.extend(map(_sample, connection.execute(_look_query())))
         self.holders.extend(map(_holder, connection.execute(HOLDERS)))
 
     def _read(self, connection: Connection) -> None:
         self.readings.extend(Reading(**row) for row in connection.execute(_reading_query()))
+
+
+def _look_query() -> sql.Composed:
+    contents = (
+        _CONTENTS.format(
+            name=sql.Literal(view),
+            read_from=_READ_NOTHING if upstream is None else _READ_UPSTREAM,
+            view=sql.Identifier(view),
+        )
+        for view, upstream in scenario.readers().items()
+    )
+    return _LOOK.format(contents=sql.SQL(" UNION ALL ").join(contents))
 
 
 def _reading_query() -> sql.Composed:

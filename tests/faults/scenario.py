@@ -1,4 +1,6 @@
-"""Five views that are always due, plain ones on top, their tables, and a witness of every success.
+"""Seven views that are always due, plain ones on top, their tables, and a witness of every success.
+
+Two of them are a group: a maintained table, and what reads it.
 
 Each definition embeds the xmax of its snapshot, so that contents tell which refresh made them, and
 shows the generation of its source rows, of which a commit replaces all, and its stamp.
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refresher.config.load import load_config
-from refresher.config.model import Config
+from refresher.config.model import Config, Kind
 from refresher.definitions.apply import apply
 from refresher.definitions.populate import Populator
 from refresher.postgres.sessions import Connection
@@ -35,6 +37,14 @@ class _Definition:
     query: str
     source: str = "orders"
     upstream: str | None = None
+    kind: Kind = Kind.MATERIALIZED_VIEW
+    group: str | None = None
+
+    @property
+    def configured(self) -> str:
+        """What the configuration says of it."""
+        group = "" if self.group is None else f", group: {self.group}"
+        return f"{{kind: {self.kind}, key: [id]{group}}}"
 
 
 _DEFINITIONS = {
@@ -52,6 +62,14 @@ _DEFINITIONS = {
     "through": _Definition(
         f"SELECT id, generation, stamped_at, made_by AS read_from, {_MADE_BY} FROM plain_v",
         upstream="plain",
+    ),
+    "kept": _Definition(
+        f"SELECT id, generation, stamped_at, {_MADE_BY} FROM orders", kind=Kind.TABLE, group="kin"
+    ),
+    "akin": _Definition(
+        f"SELECT id, generation, stamped_at, made_by AS read_from, {_MADE_BY} FROM kept",
+        upstream="kept",
+        group="kin",
     ),
 }
 _PLAIN_VIEWS = {
@@ -107,7 +125,7 @@ def write_config(folder: Path) -> Path:
         views.append(f"  {name}: {{kind: view}}")
     for name, definition in _DEFINITIONS.items():
         (folder / "sql" / f"{name}.sql").write_text(definition.query)
-        views.append(f"  {name}: {{kind: materialized_view, key: [id]}}")
+        views.append(f"  {name}: {definition.configured}")
     path = folder / "config.yaml"
     path.write_text(
         'databases: {crm: {conninfo: "${DATABASE_URL}"}}\n'
@@ -126,9 +144,15 @@ def subjects(config: Config) -> Mapping[str, Subject]:
             source=definition.source,
             rows=ROWS,
             upstream=definition.upstream,
+            group=definition.group,
         )
         for name, definition in _DEFINITIONS.items()
     }
+
+
+def readers() -> Mapping[str, str | None]:
+    """The views that are refreshed, and the one that each reads."""
+    return {name: definition.upstream for name, definition in _DEFINITIONS.items()}
 
 
 def plain_views() -> frozenset[str]:

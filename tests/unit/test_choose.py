@@ -41,7 +41,7 @@ def test_a_view_is_first_filled_whole(strategy: Any, index: str | None) -> None:
     assert found == Choice(Strategy.FULL, "never populated")
 
 
-@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("strategy", [Strategy.FULL, Strategy.CONCURRENT])
 def test_a_configured_strategy_is_taken(strategy: Strategy) -> None:
     numbers = {"rows": 10, "full_seconds": 0.1, "concurrent_seconds": 9.0, "concurrent_churn": 10}
     found = choose(facts(strategy=strategy, allow_blocking=True, **numbers))
@@ -112,3 +112,16 @@ def test_without_a_key_the_refusal_asks_for_one() -> None:
     message = refusal(key=())
     assert "set the view's `key`" in message
     assert "(<columns that identify a row>)" in message
+
+
+@pytest.mark.parametrize("strategy", ["auto", Strategy.MERGE, Strategy.FULL])
+@pytest.mark.parametrize("populated", [True, False])
+def test_a_table_is_merged_whatever_is_asked_for(strategy: Any, *, populated: bool) -> None:
+    found = choose(facts(is_table=True, strategy=strategy, populated=populated, unique_index=None))
+    assert found == Choice(Strategy.MERGE, "readers go on")
+
+
+def test_what_a_merge_took_and_changed_is_told() -> None:
+    numbers = {"rows": 1_000_000, "merge_seconds": 11.3, "merge_churn": 1_000}
+    found = choose(facts(is_table=True, **numbers))
+    assert found == Choice(Strategy.MERGE, "readers go on; last took 11.3s, churn 0.1%")

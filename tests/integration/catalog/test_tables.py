@@ -1,3 +1,4 @@
+from refresher.catalog.introspection import Standing
 from refresher.catalog.tables import Table, read_tables
 from refresher.names import RelationName
 from tests.conftest import Database
@@ -24,14 +25,16 @@ def test_tables_are_read_through_plain_views_that_are_none_of_those_asked_for(
     names = ("ours", "upper", "lower", "lonely")
     with bare_database.connect() as connection:
         connection.execute(STATEMENTS.encode())
-        oids = {}
+        standing = {}
         for name in names:
             row = connection.execute("SELECT %s::text::regclass::oid AS oid", [name]).fetchone()
             assert row is not None
-            oids[name] = row["oid"]
+            standing[name] = Standing(
+                oid=row["oid"], reader=row["oid"], relation_kind="v", populated=True, owner="me"
+            )
 
-        found = read_tables(connection, oids)
-        alone = read_tables(connection, {"lower": oids["lower"]})
+        found = read_tables(connection, standing)
+        alone = read_tables(connection, {"lower": standing["lower"]})
 
     plain, parted, far = (
         Table(RelationName("public", name), elsewhere=name == "far_t")

@@ -14,8 +14,8 @@ from psycopg import sql
 from refresher.catalog.introspection import read_graph
 from refresher.config.model import Kind, View
 from refresher.events import Event
-from refresher.names import RelationName
-from refresher.postgres import sessions
+from refresher.names import RelationName, query_name
+from refresher.postgres import identifiers, sessions
 from refresher.refresh.attempt import Attempt
 from refresher.refresh.session import Session
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Result, Task
@@ -59,6 +59,31 @@ class Workshop:
             kind=Kind.MATERIALIZED_VIEW,
             query=query,
             query_path=Path(f"{name}.sql"),
+            **fields,
+        )
+        self.register()
+        return self.views[name]
+
+    def table(
+        self, name: str, query: str, *, key: tuple[str, ...] = ("id",), **fields: Any
+    ) -> View:
+        """Create a maintained table as an apply would, empty, and make it known."""
+        relation = RelationName("public", name)
+        kept, table = map(identifiers.relation, (query_name(relation), relation))
+        for statement in (
+            sql.SQL("CREATE VIEW {} AS {}").format(kept, sql.SQL(query)),
+            sql.SQL("CREATE TABLE {} AS TABLE {} WITH NO DATA").format(table, kept),
+            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, identifiers.columns(key)),
+        ):
+            self.connection.execute(statement)
+        self.views[name] = View(
+            name=name,
+            database="test",
+            relation=relation,
+            kind=Kind.TABLE,
+            query=query,
+            query_path=Path(f"{name}.sql"),
+            key=key,
             **fields,
         )
         self.register()

@@ -21,7 +21,7 @@ views:
   customer_sources:
     kind: materialised_view
     schedul: {every: 5m}
-    strategy: merge
+    strategy: mege
   customer_orders_v:
     kind: view
     key: [id]
@@ -43,8 +43,8 @@ config.yaml:7: defaults.schedule.every: '12:30' is not a duration; write it like
 config.yaml:11: views.customer_sources.kind: 'materialised_view' is not known here; did you mean \
 materialized_view?
 config.yaml:12: views.customer_sources.schedul: unknown key; did you mean schedule?
-config.yaml:13: views.customer_sources.strategy: 'merge' is not known here; use one of auto, \
-full, concurrent
+config.yaml:13: views.customer_sources.strategy: 'mege' is not known here; did you mean \
+merge?
 config.yaml:16: views.customer_orders_v.key: a plain view has nothing to refresh; remove it, or \
 use a materialized_view
 config.yaml:17: views.customer_orders_v.owner: must be text; put it in quotes
@@ -215,6 +215,29 @@ def test_a_view_takes_over_no_name_that_another_one_takes(project: Project) -> N
     assert project.faults() == [
         "config.yaml:5: views.w.renamed_from: is what config.yaml:4 was renamed from; keep one",
         "config.yaml:6: views.x.renamed_from: is the name of the view in config.yaml:4; remove one",
+    ]
+
+
+def test_views_of_a_group_are_due_together(project: Project) -> None:
+    project.views(
+        """
+        views:
+          v: {kind: materialized_view, group: g, schedule: {every: 5m}}
+          w: {kind: materialized_view, group: g, schedule: {every: 6m}}
+          x: {kind: materialized_view, group: g, schedule: {every: 5m}}
+          y: {kind: view, group: g}
+        """,
+        dict.fromkeys("vwxy", "SELECT 1"),
+    )
+    assert project.faults() == [
+        (
+            "config.yaml:5: views.w.group: is also the group of the view in config.yaml:4; give"
+            " both the same schedule"
+        ),
+        (
+            "config.yaml:7: views.y.group: a plain view has nothing to refresh; remove it, or use a"
+            " materialized_view"
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from refresher.config.model import Every
 from refresher.errors import FailureReason
 from refresher.runs import Outcome
 from refresher.schedule import instants
-from tests.faults.checker import Violation, violations
+from tests.faults.checker import Violation, check_groups, violations
 from tests.faults.history import (
     Chapter,
     Commit,
@@ -406,6 +406,18 @@ def test_a_fault_that_was_not_injected_is_found() -> None:
 
 def test_contents_of_another_upstream_than_told_are_found() -> None:
     assert rules(swap_sample(4, read_from=frozenset({20}))) == {"upstreams"}
+
+
+def test_views_of_a_group_that_show_two_moments_are_found() -> None:
+    subjects = {name: replace(subject, group="g") for name, subject in GOOD.subjects.items()}
+    up = sample(SUCCESSES[3], 2, at=SAMPLES[4].at)
+    grouped = replace(GOOD, subjects=subjects)
+
+    def read(*samples: Sample) -> set[str]:
+        return {violation.rule for violation in check_groups(replace(grouped, samples=samples))}
+
+    assert read(up, SAMPLES[4]) == set()
+    assert read(up, replace(SAMPLES[4], read_from=frozenset({20}))) == {"groups"}
 
 
 def test_a_slow_takeover_is_found() -> None:
