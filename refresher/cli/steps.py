@@ -28,6 +28,7 @@ from refresher.definitions.step import (
     Replace,
     Step,
     Swap,
+    Widen,
 )
 from refresher.definitions.wording import title
 
@@ -79,7 +80,7 @@ def plan_lines(plan: Plan, width: int) -> Iterator[Line]:
 def step_json(step: Step) -> dict[str, Any]:
     """A step with all it says of itself; a diff also as it is shown to people."""
     fields = dataclasses.asdict(step)
-    if isinstance(step, Replace | Swap):
+    if isinstance(step, Replace | Widen | Swap):
         fields["diffs"] = [
             {**dataclasses.asdict(diff), "diff": "\n".join(_diff_lines(diff))}
             for diff in step.diffs
@@ -116,7 +117,7 @@ def _step_lines(number: str, step: Step, width: int) -> Iterator[Line]:
         yield from _fact(indent, label, fact, width, style)
     yield from _fact(indent, "lock", step.lock or "none", width)
     yield from _fact(indent, "blocks", step.blocks, width)
-    if isinstance(step, Replace | Swap):
+    if isinstance(step, Replace | Widen | Swap):
         for diff in step.diffs:
             yield Line("")
             for text in _diff_lines(diff):
@@ -139,6 +140,8 @@ def _particulars(step: Step) -> Mapping[str, str]:
             facts = {"cost": f"{render.size(step.bytes)} to index" if step.bytes else ""}
         case Drop():
             facts = {"cost": f"{render.size(step.bytes)} are freed" if step.bytes else ""}
+        case Widen():
+            facts = {"types": ", ".join(f"{name} {type_}" for name, type_ in step.columns)}
         case Rename() | Create() | Replace() | Populate() | DropIndex() | Alter():
             facts = {}
         case other:

@@ -3,6 +3,7 @@
 PostgreSQL binds a view to what it reads by OID, and can't change a materialized view's query. So:
 
 - a changed materialized view is built beside, and so is a plain view that loses or retypes columns;
+- a changed table is, too, unless its columns only become wider and nothing reads it;
 - a plain view that reads one of these is re-pointed, by CREATE OR REPLACE, and keeps its OID;
 - a materialized view that reads one of these directly is built beside, too;
 - and so is a plain view between two of these: the lower one must not be built on the old one.
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from refresher.definitions.model import Subject, replaceable, stands_as_desired
+from refresher.definitions.widening import is_widened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,9 @@ class _Closure:
         self.beside = frozenset(
             label
             for label, subject in subjects.items()
-            if is_changed(subject) and not _is_replaceable(subject)
+            if is_changed(subject)
+            and not _is_replaceable(subject)
+            and not is_widened(subject, subjects.values())
         )
         self.repointed = frozenset[str]()
         self.broken = frozenset[str]()

@@ -27,6 +27,21 @@ def create(
     _close(connection, query_name(relation))
 
 
+def replace_query(
+    connection: Connection, relation: RelationName, query: str, desired: RelationFacts
+) -> None:
+    """Give a table another query, whatever the types of its columns.
+
+    Raises:
+        psycopg.Error: whatever PostgreSQL says.
+    """
+    kept = query_name(relation)
+    connection.execute(statements.drop_query(relation))
+    statements.execute_one(connection, statements.create("v", kept, query, {}))
+    _close(connection, kept)
+    give_query(connection, relation, desired.owner)
+
+
 def give_query(connection: Connection, table: RelationName, owner: str) -> None:
     """Give the query of a table to the table's owner, who is to read what it reads.
 

@@ -25,7 +25,9 @@ from refresher.definitions.step import (
     Replace,
     Step,
     Swap,
+    Widen,
 )
+from refresher.definitions.widening import widened_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +191,12 @@ class _Planner:
             return
         elif is_changed(subject) and not in_swap:
             why = (aspects[Aspect.DEFINITION].message,)
-            yield Replace(views=(label,), why=why, diffs=tuple(self._diffs(label)))
+            diffs = tuple(self._diffs(label))
+            if standing.has_contents:
+                columns = tuple(widened_columns(subject).items())
+                yield Widen(views=(label,), why=why, columns=columns, diffs=diffs)
+            else:
+                yield Replace(views=(label,), why=why, diffs=diffs)
         if standing is not None:
             yield from self._alter(label, aspects, in_swap=in_swap)
         if contents:
@@ -227,12 +234,14 @@ class _Planner:
             upstreams = self._facts.graph.all_upstreams(label)
             causes = upstreams & (stale if is_filled else changed | stale)
             outdated = None if is_filled else self._facts.outdated.get(label)
+            if not is_filled and label in changed:
+                outdated = label
             if causes or outdated:
                 stale.add(label)
                 cause = outdated or min(causes)
                 yield Refresh(
                     views=(label,),
-                    why=(f"its contents were computed before {cause} changed",),
+                    why=(f"its contents were computed before {_which(cause, label)} changed",),
                     rows=standing.rows if standing else None,
                     bytes=standing.bytes if standing else 0,
                 )
@@ -245,3 +254,7 @@ class _Planner:
                 relation_kind=facts.kind,
                 bytes=facts.bytes,
             )
+
+
+def _which(cause: str, label: str) -> str:
+    return "its query" if cause == label else cause

@@ -122,12 +122,12 @@ def _read_renaming(connection: Connection, views: Mapping[str, View]) -> _Renami
 def _outdated(
     applied: Mapping[str, AppliedView], contents: Mapping[str, datetime], graph: Graph
 ) -> dict[str, str]:
-    """Views whose contents were computed before something they read had another query."""
+    """Views whose contents were computed before they, or something they read, changed."""
     found = {}
     for name, as_of in contents.items():
         causes = [
             upstream
-            for upstream in sorted(graph.all_upstreams(name))
+            for upstream in sorted({name, *graph.all_upstreams(name)})
             if upstream in applied
             and (changed := applied[upstream].changed_at) is not None
             and changed > as_of

@@ -281,6 +281,13 @@ def _alter(kind: str, relation: RelationName, change: sql.Composable) -> sql.Com
     )
 
 
+def set_type(relation: RelationName, column: str, type_: str) -> sql.Composed:
+    """Give a column of a table another type, which PostgreSQL has spelled."""
+    return sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
+        identifiers.relation(relation), sql.Identifier(column), users(type_)
+    )
+
+
 def revoke_all(relation: RelationName, role: str) -> sql.Composed:
     """Take everything from a role, and from those it passed it on to."""
     return sql.SQL("REVOKE ALL ON {relation} FROM {role} CASCADE").format(

@@ -92,6 +92,18 @@ class Swap(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Widen(_Step):
+    """Give columns of a table types that hold more, without writing a row, and it another query."""
+
+    kind: ClassVar[str] = "widen"
+    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
+    _blocks: ClassVar[str] = _BRIEFLY
+    columns: tuple[tuple[str, str], ...]
+    """Names and their new types."""
+    diffs: tuple[Diff, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Populate(_Step):
     """Fill a view for the first time."""
 
@@ -170,5 +182,15 @@ class Drop(_Step):
 
 
 Step: TypeAlias = (
-    Rename | Create | Replace | Swap | Populate | CreateIndex | DropIndex | Alter | Refresh | Drop
+    Rename
+    | Create
+    | Replace
+    | Widen
+    | Swap
+    | Populate
+    | CreateIndex
+    | DropIndex
+    | Alter
+    | Refresh
+    | Drop
 )

@@ -12,7 +12,7 @@ import psycopg
 
 from refresher.definitions import statements
 from refresher.definitions.beside import Building
-from refresher.definitions.creating import create
+from refresher.definitions.creating import create, replace_query
 from refresher.definitions.dressing import dress, require_facts
 from refresher.definitions.facts import read_facts
 from refresher.definitions.fences import fenced, take_fences
@@ -33,6 +33,7 @@ from refresher.definitions.step import (
     Replace,
     Step,
     Swap,
+    Widen,
 )
 from refresher.definitions.swap import Exchanging, has_empty_statistics
 from refresher.errors import CatalogError, PlanError
@@ -80,6 +81,8 @@ class Carrier:
                 self._create(label)
             case Replace():
                 self._replace(label)
+            case Widen():
+                self._widen(step, label)
             case CreateIndex() | DropIndex():
                 self._index(step, label)
             case Drop():
@@ -180,14 +183,36 @@ class Carrier:
         )
 
         def act(connection: Connection) -> None:
-            standing = require_facts(connection, relation)
-            if subject.standing is None or standing.query != subject.standing.query:
-                message = f"{label} was changed by somebody else meanwhile; apply again"
-                raise CatalogError(message)
+            self._require_unchanged(connection, subject)
             statements.execute_one(connection, replace)
             store.record_change(connection, {label: subject.view}, changed=[label])
 
         self._persist(label, act)
+
+    def _widen(self, step: Widen, label: str) -> None:
+        self.tell(f"{label}: widening its columns")
+        subject, desired = self._subject(label), self._desired(label)
+        relation, query = subject.view.relation, self._query(label)
+        waiting = f"{label}: waiting for those who use it"
+        with fenced(self.populator.session, [label], lambda: self.tell(waiting)) as connection:
+
+            def attempt() -> None:
+                with connection.transaction():
+                    connection.execute(set_local("lock_timeout", LOCK_TIMEOUT))
+                    self._require_unchanged(connection, subject)
+                    for column, type_ in step.columns:
+                        connection.execute(statements.set_type(relation, column, type_))
+                    replace_query(connection, relation, query, desired)
+                    store.record_change(connection, {label: subject.view}, changed=[label])
+
+            persist(attempt, waiting=lambda: self.tell(waiting))
+
+    @staticmethod
+    def _require_unchanged(connection: Connection, subject: Subject) -> None:
+        standing = require_facts(connection, subject.view.relation)
+        if subject.standing is None or standing.query != subject.standing.query:
+            message = f"{subject.label} was changed by somebody else meanwhile; apply again"
+            raise CatalogError(message)
 
     def _alter(self, label: str) -> str:
         relation, desired = self._subject(label).view.relation, self._desired(label)

@@ -14,6 +14,7 @@ from refresher.definitions.step import (
     Replace,
     Step,
     Swap,
+    Widen,
 )
 
 
@@ -31,7 +32,10 @@ def title(step: Step) -> str:
             return f"{'rebuild' if step.replaces else 'create'} index {step.name} of {view}"
         case DropIndex():
             return f"drop index {step.name} of {view}"
-        case Alter():
-            return f"alter {view}: {', '.join(step.aspects)}"
+        case Widen(columns=columns):
+            parts = tuple(name for name, _ in columns)
+        case Alter(aspects=aspects):
+            parts = aspects
         case other:
             assert_never(other)
+    return f"{step.kind} {view}: {', '.join(parts)}"

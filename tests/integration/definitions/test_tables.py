@@ -241,3 +241,74 @@ def test_a_killed_apply_leaves_nothing_that_the_next_one_keeps(tables: Workbench
     session.discard()
     assert query_views(tables) == ["public.best", "public.totals"]
     assert not [name for name in tables.relations() if "beside" in name]
+
+
+_NARROW = """
+SELECT
+    id, id::varchar(5) AS v, id::varchar(5) AS w, 1.5::numeric(4, 1) AS n,
+    timestamptz '2025-01-01' AT TIME ZONE 'UTC' AS at, '01'::bit varying(3) AS b
+FROM orders
+"""
+_WIDE = """
+SELECT
+    id, id::varchar(9) AS v, (id || '!')::text AS w, 1.5::numeric(6, 1) AS n,
+    timestamptz '2025-01-01' AT TIME ZONE 'UTC' AS at, '01'::bit varying AS b
+FROM orders
+"""
+
+
+@pytest.fixture
+def narrow(workbench: Workbench) -> Workbench:
+    workbench.execute("CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 100) AS n")
+    workbench.define("kept", _NARROW, Kind.TABLE, key=("id",), indexes=(Index(columns=("v",)),))
+    workbench.apply_well()
+    return workbench
+
+
+def test_columns_that_become_wider_are_altered_in_place(narrow: Workbench) -> None:
+    place = "SELECT oid::int8, relfilenode::int8 FROM pg_class WHERE relname = 'kept'"
+    before = narrow.execute(place)
+    narrow.redefine("kept", query=_WIDE)
+    assert narrow.kinds() == [("widen", "kept"), ("refresh", "kept")]
+    narrow.apply_well()
+    assert narrow.execute(place) == before
+    assert narrow.execute("SELECT v, w, n::text FROM kept WHERE id = 7") == [("7", "7!", "1.5")]
+    assert (
+        narrow.one(
+            "SELECT string_agg(format_type(atttypid, atttypmod), ', ' ORDER BY attnum)"
+            " FROM pg_attribute WHERE attrelid = 'kept'::regclass AND attnum BETWEEN 2 AND 4"
+        )
+        == "character varying(9), text, numeric(6,1)"
+    )
+    assert query_views(narrow) == ["public.kept"]
+
+
+def test_a_table_that_a_view_reads_is_swapped_for_a_wider_one(narrow: Workbench) -> None:
+    narrow.define("short", "SELECT v FROM kept", PLAIN)
+    narrow.apply_well()
+    narrow.redefine("kept", query=_WIDE)
+    narrow.redefine("short", query="SELECT v::varchar(5) AS v FROM kept")
+    assert narrow.kinds()[0][:2] == ("swap", "kept")
+    narrow.apply_well()
+    assert narrow.one("SELECT count(*) FROM short") == 100
+
+
+def test_an_apply_that_was_cut_off_after_widening_refreshes_next_time(narrow: Workbench) -> None:
+    narrow.redefine("kept", query=_WIDE.replace("1.5", "(1 / (SELECT count(*) FROM gate))"))
+    narrow.execute("CREATE TABLE gate ()")
+    assert "division by zero" in narrow.errors()["kept"]
+    narrow.execute("INSERT INTO gate DEFAULT VALUES")
+    assert narrow.kinds() == [("refresh", "kept")]
+    narrow.apply_well()
+    assert narrow.one("SELECT w FROM kept WHERE id = 7") == "7!"
+
+
+def test_what_uses_a_column_otherwise_is_told_and_left(narrow: Workbench) -> None:
+    narrow.execute(
+        "CREATE FUNCTION ignore() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER mine BEFORE UPDATE OF v ON kept FOR EACH ROW WHEN (NEW.v = '')"
+        " EXECUTE FUNCTION ignore()"
+    )
+    narrow.redefine("kept", query=_WIDE)
+    assert "trigger" in narrow.errors()["kept"]
+    assert narrow.one("SELECT w FROM kept WHERE id = 7") == "7"
