@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from refresher.catalog.introspection import read_target
-from refresher.definitions import statements
+from refresher.definitions import index_statements, statements
 from refresher.definitions.creating import create
 from refresher.definitions.dressing import dress
 from refresher.definitions.filling import Filling, computing
@@ -170,7 +170,7 @@ class Building:
         with repeats_explained(subject.label, name, index), connection.transaction():
             self._allow_long_work(subject)
             connection.execute(statements.default_tablespace(index.tablespace))
-            for statement in statements.standing_index(index, temporary, relation):
+            for statement in index_statements.standing_index(index, temporary, relation):
                 statements.execute_one(connection, statement)
         return temporary
 

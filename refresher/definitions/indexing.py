@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from refresher.definitions import statements
+from refresher.definitions import index_statements, statements
 from refresher.definitions.dressing import require_facts
 from refresher.definitions.fences import fenced
 from refresher.definitions.marks import free_name
@@ -71,7 +71,7 @@ def drop_index(session: Session, subject: Subject, step: DropIndex, tell: Tell) 
     tell(f"{subject.label}: dropping index {step.name}")
     with _undisturbed(session, subject, tell) as connection:
         index = RelationName(subject.view.relation.schema, step.name)
-        connection.execute(statements.drop_index(index))
+        connection.execute(index_statements.drop_index(index))
 
 
 def _create_in_transaction(
@@ -81,7 +81,7 @@ def _create_in_transaction(
     with connection.transaction():
         connection.execute(session.local_settings(subject.view.timeouts))
         connection.execute(statements.default_tablespace(index.tablespace))
-        for statement in statements.standing_index(index, name, subject.view.relation):
+        for statement in index_statements.standing_index(index, name, subject.view.relation):
             statements.execute_one(connection, statement)
 
 
@@ -96,7 +96,7 @@ def _create_concurrently(
         final = RelationName(relation.schema, step.name)
         name = free_name(connection, final, BESIDE) if step.replaces else final
         try:
-            for statement in statements.standing_index(
+            for statement in index_statements.standing_index(
                 index, name.name, relation, concurrently=True
             ):
                 statements.execute_one(connection, statement)
@@ -116,8 +116,8 @@ def _exchange(
     def attempt() -> None:
         with short_transaction(connection):
             connection.execute(set_local("lock_timeout", LOCK_TIMEOUT))
-            connection.execute(statements.drop_index(final, concurrently=False))
-            connection.execute(statements.rename_index(beside, final.name))
+            connection.execute(index_statements.drop_index(final, concurrently=False))
+            connection.execute(index_statements.rename_index(beside, final.name))
 
     persist(attempt, waiting=lambda: tell(f"{label}: waiting for those who use it"))
 
@@ -144,4 +144,4 @@ def _drop_invalid(connection: Connection, relation: RelationName, name: str) -> 
     """Drop what is left of an index that was cut off: it is invalid, and only costs."""
     for invalid in sorted(require_facts(connection, relation).invalid_indexes):
         if invalid == name or is_made_for(invalid, BESIDE):
-            connection.execute(statements.drop_index(RelationName(relation.schema, invalid)))
+            connection.execute(index_statements.drop_index(RelationName(relation.schema, invalid)))

@@ -1,15 +1,12 @@
 """The statements that make a view what its definition says; identifiers only through psycopg."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 import psycopg
 from psycopg import sql
 
-from refresher.config.model import Index, Kind, View
-from refresher.definitions.model import IndexFacts
 from refresher.errors import FailureReason
-from refresher.names import STORE, RelationName, fitted_name, query_name
+from refresher.names import STORE, RelationName, query_name
 from refresher.postgres import identifiers
 from refresher.postgres.failures import failure_reason
 from refresher.postgres.sessions import Connection, set_local
@@ -74,11 +71,6 @@ def create_table(
     )
 
 
-def primary_key_name(view: View) -> str | None:
-    """What the primary key of a table is called; None if the view is none."""
-    return fitted_name(view.relation.name, suffix="pkey") if view.kind is Kind.TABLE else None
-
-
 def _with(options: Mapping[str, str]) -> sql.Composable:
     if not options:
         return sql.SQL("")
@@ -92,96 +84,6 @@ def _settings(options: Mapping[str, str]) -> list[sql.Composed]:
     ]
 
 
-def wanted_indexes(view: View) -> dict[str, Index]:
-    """The indexes a view must have, by name: its key's first, unless one of the others is it."""
-    wanted = {}
-    key = Index(columns=view.key, unique=True)
-    others = [replace(index, name=None, include=(), statistics={}) for index in view.indexes]
-    primary = primary_key_name(view)
-    if primary is not None:
-        wanted[primary] = key
-    elif view.key and key not in others:
-        wanted[fitted_name(view.relation.name, *view.key, suffix="key")] = key
-    for index in view.indexes:
-        parts = index.columns or ("expression",)
-        wanted[index.name or fitted_name(view.relation.name, *parts, suffix="idx")] = index
-    return wanted
-
-
-def create_index(index: Index, name: str, relation: RelationName) -> sql.Composed:
-    """Create one index as it is configured."""
-    return _create_index(name, relation, _body(index), unique=index.unique)
-
-
-def configured_index(
-    index: Index, name: str, relation: RelationName, *, primary: bool = False
-) -> Iterator[sql.Composed]:
-    """Create one index as it is configured, with its statistics targets; `primary` by its key."""
-    if primary:
-        yield add_primary_key(relation, name, index.columns)
-    else:
-        yield create_index(index, name, relation)
-    yield from set_statistics(RelationName(relation.schema, name), index.statistics.items())
-
-
-def standing_index(
-    facts: IndexFacts, name: str, relation: RelationName, *, concurrently: bool = False
-) -> Iterator[sql.Composed]:
-    """Create an index from its facts, in the tablespace that is the default, with its targets."""
-    if facts.primary:
-        yield _add_primary_key(relation, name, sql.SQL(facts.body.removeprefix("USING btree ")))
-        return
-    body = sql.SQL(facts.body)
-    yield _create_index(name, relation, body, unique=facts.unique, concurrently=concurrently)
-    yield from set_statistics(RelationName(relation.schema, name), facts.statistics)
-
-
-def _create_index(
-    name: str,
-    relation: RelationName,
-    body: sql.Composable,
-    *,
-    unique: bool,
-    concurrently: bool = False,
-) -> sql.Composed:
-    return sql.SQL("CREATE {unique}INDEX {concurrently}{name} ON {relation} {body}").format(
-        unique=sql.SQL("UNIQUE " if unique else ""),
-        concurrently=sql.SQL("CONCURRENTLY " if concurrently else ""),
-        name=sql.Identifier(name),
-        relation=identifiers.relation(relation),
-        body=body,
-    )
-
-
-def _body(index: Index) -> sql.Composable:
-    if index.definition is not None:
-        return users(index.definition)
-    keys = (
-        identifiers.columns(index.columns)
-        if index.columns
-        else sql.SQL("({})").format(users(index.expression or ""))
-    )
-    include = sql.SQL(" INCLUDE ({})").format(identifiers.columns(index.include))
-    where = sql.SQL(" WHERE {}").format(users(index.where or ""))
-    return sql.SQL("USING {method} ({keys}){rest}").format(
-        method=sql.Identifier(index.method),
-        keys=keys,
-        rest=sql.SQL("").join(
-            ([include] if index.include else []) + ([where] if index.where else [])
-        ),
-    )
-
-
-def set_statistics(
-    index: RelationName, targets: Iterable[tuple[int, int]]
-) -> Iterator[sql.Composed]:
-    """Set statistics targets of an index's columns, by their numbers."""
-    for number, target in targets:
-        yield sql.SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
-            identifiers.relation(index), sql.Literal(number), sql.Literal(target)
-        )
-
-
 def default_tablespace(tablespace: str | None) -> sql.Composed:
     """Until the transaction ends, create what names no tablespace in this one."""
     return set_local("default_tablespace", tablespace or "")
@@ -190,31 +92,6 @@ def default_tablespace(tablespace: str | None) -> sql.Composed:
 def default_access_method(name: str) -> sql.Composed:
     """Until the transaction ends, create what names no access method with this one."""
     return set_local("default_table_access_method", name)
-
-
-def drop_index(index: RelationName, *, concurrently: bool = True) -> sql.Composed:
-    """Drop an index; concurrently nobody is blocked who reads its relation."""
-    return sql.SQL("DROP INDEX {}{}").format(
-        sql.SQL("CONCURRENTLY " if concurrently else ""), identifiers.relation(index)
-    )
-
-
-def rename_index(index: RelationName, name: str) -> sql.Composed:
-    """Give an index another name."""
-    return sql.SQL("ALTER INDEX {} RENAME TO {}").format(
-        identifiers.relation(index), sql.Identifier(name)
-    )
-
-
-def add_primary_key(relation: RelationName, name: str, columns: tuple[str, ...]) -> sql.Composed:
-    """Make columns a table's primary key."""
-    return _add_primary_key(relation, name, sql.SQL("({})").format(identifiers.columns(columns)))
-
-
-def _add_primary_key(relation: RelationName, name: str, columns: sql.Composable) -> sql.Composed:
-    return sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY {}").format(
-        identifiers.relation(relation), sql.Identifier(name), columns
-    )
 
 
 def drop(kind: str, relation: RelationName) -> sql.Composed:

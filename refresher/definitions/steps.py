@@ -10,7 +10,7 @@ from typing import assert_never
 
 import psycopg
 
-from refresher.definitions import statements
+from refresher.definitions import index_statements, statements
 from refresher.definitions.beside import Building
 from refresher.definitions.creating import create, replace_query
 from refresher.definitions.dressing import dress, require_facts
@@ -164,7 +164,7 @@ class Carrier:
                 create(connection, relation, self._query(label), desired)
                 for name, index in desired.indexes.items():
                     if index.primary:
-                        for statement in statements.standing_index(index, name, relation):
+                        for statement in index_statements.standing_index(index, name, relation):
                             connection.execute(statement)
                 dress(connection, relation, desired)
                 if desired.comment is not None:

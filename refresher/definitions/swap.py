@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from refresher.definitions import statements
+from refresher.definitions import index_statements, statements
 from refresher.definitions.affected import is_changed
 from refresher.definitions.beside import Building, Built
 from refresher.definitions.dependents import Dependent, read_dependents, read_own
@@ -235,7 +235,7 @@ class Exchanging:
         for built, label in self._built():
             for temporary, name in built.indexes.items():
                 index = RelationName(self._relation(label).schema, temporary)
-                self.connection.execute(statements.rename_index(index, name))
+                self.connection.execute(index_statements.rename_index(index, name))
 
     def _finish(self) -> None:
         for built, label in self._built():

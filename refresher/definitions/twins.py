@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from refresher.config.model import Index, View
-from refresher.definitions import statements
+from refresher.definitions import index_statements, statements
 from refresher.definitions.facts import read_facts_of
 from refresher.definitions.model import IndexFacts, RelationFacts
 from refresher.definitions.shadow import Shadowed, Twin, shadowed
@@ -130,7 +130,7 @@ class Twins:
         try:
             with self._connection.transaction(force_rollback=True):
                 self._create_table(label)
-                for statement in statements.configured_index(index, table.name + "_i", table):
+                for statement in index_statements.configured_index(index, table.name + "_i", table):
                     statements.execute_one(self._connection, statement)
         except psycopg.Error as error:
             statements.require_refusal(error)
@@ -143,16 +143,16 @@ class Twins:
         Raises:
             psycopg.Error: PostgreSQL refuses one of them.
         """
-        wanted = {label: statements.wanted_indexes(view) for label, view in views.items()}
+        wanted = {label: index_statements.wanted_indexes(view) for label, view in views.items()}
         tables = {label: RelationName("pg_temp", self._table(label)) for label in wanted}
         with self._connection.transaction(force_rollback=True):
             for label, indexes in wanted.items():
                 if indexes:
                     self._create_table(label)
-                primary = statements.primary_key_name(views[label])
+                primary = index_statements.primary_key_name(views[label])
                 for number, (name, index) in enumerate(indexes.items()):
                     temporary = f"{tables[label].name}_{number}"
-                    for statement in statements.configured_index(
+                    for statement in index_statements.configured_index(
                         index, temporary, tables[label], primary=name == primary
                     ):
                         statements.execute_one(self._connection, statement)

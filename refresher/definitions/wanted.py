@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import psycopg
 
 from refresher.config.model import Kind, View
-from refresher.definitions import statements
+from refresher.definitions import index_statements, statements
 from refresher.definitions.model import IndexFacts
 from refresher.definitions.twins import Twins
 from refresher.postgres.failures import describe
@@ -54,6 +54,6 @@ def _refused(twins: Twins, view: View) -> list[str]:
     return [
         f"{view.query_path}: PostgreSQL refuses the index {name!r} of {view.name!r}:"
         f" {describe(error)}"
-        for name, index in statements.wanted_indexes(view).items()
+        for name, index in index_statements.wanted_indexes(view).items()
         if (error := twins.refuse_index(view.name, index)) is not None
     ]

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from refresher.config.load import load_config
 from refresher.config.model import Config
-from refresher.definitions.statements import wanted_indexes
+from refresher.definitions.index_statements import wanted_indexes
 from refresher.postgres.sessions import Connection
 from tests.conftest import Database
 from tests.integration.cli.conftest import Commands

@@ -65,7 +65,7 @@ def test_how_a_definition_differs_is_told(workbench: Workbench) -> None:
     assert workbench.plan().drift == ()
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [Kind.VIEW, Kind.MATERIALIZED_VIEW])
 def test_how_a_definition_is_written_is_no_drift(workbench: Workbench, kind: Kind) -> None:
     workbench.execute("CREATE SCHEMA crm; CREATE TABLE crm.people (id int, name varchar(20))")
     word = "MATERIALIZED VIEW" if kind is Kind.MATERIALIZED_VIEW else "VIEW"

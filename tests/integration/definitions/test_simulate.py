@@ -2,7 +2,7 @@ import psycopg
 import pytest
 
 from refresher.config.model import Index, Kind
-from refresher.definitions import statements
+from refresher.definitions import index_statements, statements
 from refresher.errors import ConfigError, PlanError
 from refresher.names import RelationName
 from tests.integration.definitions.conftest import PLAIN, Workbench
@@ -205,7 +205,7 @@ def test_an_index_is_one_statement_even_if_nobody_looked(
     workbench.execute("CREATE MATERIALIZED VIEW v AS SELECT 1 AS id")
     with pytest.raises(psycopg.Error):
         statements.execute_one(
-            workbench.connection, statements.create_index(index, "i", view.relation)
+            workbench.connection, index_statements.create_index(index, "i", view.relation)
         )
     assert workbench.execute("SELECT id FROM victim") == [(1,)]
 

@@ -312,3 +312,11 @@ def test_what_uses_a_column_otherwise_is_told_and_left(narrow: Workbench) -> Non
     narrow.redefine("kept", query=_WIDE)
     assert "trigger" in narrow.errors()["kept"]
     assert narrow.one("SELECT w FROM kept WHERE id = 7") == "7"
+
+
+def test_how_a_tables_query_is_written_is_no_drift(tables: Workbench) -> None:
+    tables.apply_well()
+    written = 'select CUSTOMER,\n sum(p.amount) as "total" from paid p -- all\ngroup by p.customer'
+    tables.redefine("totals", query=written)
+    assert tables.kinds() == []
+    assert tables.plan().drift == ()

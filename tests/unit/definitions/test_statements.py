@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from refresher.config.model import Index, View
-from refresher.definitions import statements
+from refresher.definitions import index_statements, statements
 from refresher.names import NAME_BYTES, RelationName
 from tests.unit.definitions.test_compare import VIEW
 
@@ -33,7 +33,7 @@ def test_braces_and_percent_signs_in_a_query_mean_nothing() -> None:
 
 
 def test_indexes_are_the_keys_and_then_the_others_by_name() -> None:
-    wanted = statements.wanted_indexes(
+    wanted = index_statements.wanted_indexes(
         view(
             key=("id", "day"),
             indexes=(
@@ -60,14 +60,14 @@ def test_indexes_are_the_keys_and_then_the_others_by_name() -> None:
     ],
 )
 def test_a_key_needs_no_second_index(other: Index, names: list[str]) -> None:
-    assert list(statements.wanted_indexes(view(key=("id",), indexes=(other,)))) == names
+    assert list(index_statements.wanted_indexes(view(key=("id",), indexes=(other,)))) == names
 
 
 def test_a_name_made_of_long_ones_fits_and_is_still_one_of_its_own() -> None:
     long = "x" * NAME_BYTES
     indexes = tuple(Index(columns=(f"{long[:-1]}{number}",)) for number in range(3))
 
-    names = list(statements.wanted_indexes(view(indexes=indexes)))
+    names = list(index_statements.wanted_indexes(view(indexes=indexes)))
 
     assert len(set(names)) == 3
     assert all(len(name.encode()) <= NAME_BYTES for name in names)
@@ -92,7 +92,7 @@ def test_a_name_made_of_long_ones_fits_and_is_still_one_of_its_own() -> None:
     ],
 )
 def test_an_index_is_written_whole(index: Index, text: str) -> None:
-    assert statements.create_index(index, "i", VIEW.relation).as_string() == text
+    assert index_statements.create_index(index, "i", VIEW.relation).as_string() == text
 
 
 def test_grants_name_everybody_and_roles_apart() -> None:
