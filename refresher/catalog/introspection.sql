@@ -7,8 +7,8 @@ WITH RECURSIVE target AS (
         c.relkind::text AS relation_kind,
         c.relispopulated AS populated,
         q.oid AS query,
-        CASE c.relkind WHEN 'r' THEN (
-            -- What a merge must know of a table.
+        CASE WHEN c.relkind IN ('r', 'm') THEN (
+            -- What a comparison by key must know.
             SELECT jsonb_agg(
                 jsonb_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
                 ORDER BY a.attnum
@@ -17,7 +17,7 @@ WITH RECURSIVE target AS (
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                 AND a.attgenerated = ''
         ) END AS columns,
-        CASE c.relkind WHEN 'r' THEN (
+        CASE WHEN c.relkind IN ('r', 'm') THEN (
             -- An empty key stands for what is unique of expressions, or of some rows only.
             SELECT jsonb_agg(CASE
                 WHEN i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
@@ -29,7 +29,7 @@ WITH RECURSIVE target AS (
                     WHERE k.position <= i.indnkeyatts
                 )
                 ELSE '[]'
-            END)
+            END ORDER BY i.indexrelid)
             FROM pg_catalog.pg_index AS i
             WHERE i.indrelid = c.oid AND i.indisunique
         ) END AS unique_keys,

@@ -33,9 +33,9 @@ class Target:
     query: RelationName | None = None
     """The view that has the query of a maintained table."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Those of a table, in their order, and their types."""
+    """Those of a table or materialized view, in their order, and their types."""
     unique_keys: tuple[frozenset[str], ...] = ()
-    """What each unique index of a table allows once only; nothing where it is not so simple."""
+    """What each of its unique indexes allows once only; nothing where it is not so simple."""
     sources: tuple[Source, ...]
 
     @property

@@ -61,7 +61,8 @@ def compare(connection: Connection, target: Target, key: tuple[str, ...]) -> Non
     rows = _compute(connection, key, pieces)
     _execute(connection, "compare", pieces)
     connection.execute(_QUERIES["analyze_difference"])
-    _refuse_repeated(connection, key, pieces, rows)
+    if not _are_told_apart(connection, pieces, rows):
+        refuse_repeated(connection, key, pieces)
 
 
 def apply(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
@@ -107,20 +108,25 @@ def _compute(
     return rows
 
 
-def _refuse_repeated(
-    connection: Connection, key: tuple[str, ...], pieces: Mapping[str, sql.Composable], rows: int
+def refuse_repeated(
+    connection: Connection, key: tuple[str, ...], pieces: Mapping[str, sql.Composable]
 ) -> None:
-    """Step 3: make sure that no key repeats among so many new rows."""
-    if _are_told_apart(connection, pieces, rows):
-        return
+    """Step 3: make sure that no key repeats among the new rows.
+
+    Raises:
+        RefreshError: (not_unique) one does.
+        psycopg.Error: whatever PostgreSQL says.
+    """
     repeated = connection.execute(_QUERIES["repeated"].format(**pieces)).fetchall()
     if repeated:
-        keys = repeated[0]["keys"]
+        keys, rows = repeated[0]["keys"], repeated[0]["all_rows"]
         values = "1 value" if keys == 1 else f"{keys:,} values"
         raise _refused(key, f"has {values} in more than one of {rows:,}", repeated)
 
 
-def _are_told_apart(connection: Connection, pieces: Mapping[str, sql.Composable], rows: int) -> bool:
+def _are_told_apart(
+    connection: Connection, pieces: Mapping[str, sql.Composable], rows: int
+) -> bool:
     """Whether no key repeats, as far as the comparison tells."""
     balance = connection.execute(_QUERIES["balance"].format(**pieces)).fetchone()
     assert balance is not None  # noqa: S101 - the query always returns one row

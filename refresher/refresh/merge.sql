@@ -30,7 +30,10 @@ LIMIT 1
 
 -- name: repeated
 -- description: Keys that more than one row has, the most frequent first, and how many these are.
-SELECT {key_texts} AS key, count(*) AS rows, count(*) OVER () AS keys
+SELECT
+    {key_texts} AS key,
+    count(*) OVER () AS keys,
+    (SELECT count(*) FROM pg_temp.refresher_new) AS all_rows
 FROM pg_temp.refresher_new AS n
 GROUP BY {key}
 HAVING count(*) > 1

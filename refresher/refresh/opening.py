@@ -11,7 +11,7 @@ from refresher.catalog.introspection import (
     target_of,
 )
 from refresher.catalog.model import Target
-from refresher.config.model import Kind
+from refresher.config.model import Kind, View
 from refresher.errors import FailureReason, RefreshError
 from refresher.names import quoted
 from refresher.postgres.messages import ask_together
@@ -107,25 +107,30 @@ def member_of(opened: Opened) -> Member:
     Raises:
         RefreshError: it can't.
     """
-    target = _require(opened.target, opened.task)
+    target = require(opened.target, opened.task.view)
     choice = _choose(opened.task, target, opened.numbers)
     return Member(task=opened.task, run=opened.run, target=target, choice=choice)
 
 
-def _require(target: Target | None, task: Task) -> Target:
-    relation = task.view.relation
+def require(target: Target | None, view: View) -> Target:
+    """What stands under a view's name, if it is what the configuration says.
+
+    Raises:
+        RefreshError: (definition) it is not.
+    """
+    relation = view.relation
     if target is None:
         message = f"{relation} does not exist; run `refresher apply`"
         raise RefreshError(message, reason=FailureReason.DEFINITION)
-    if target.relation_kind != RELATION_KINDS[task.view.kind]:
-        kind = task.view.kind.value.replace("_", " ")
+    if target.relation_kind != RELATION_KINDS[view.kind]:
+        kind = view.kind.value.replace("_", " ")
         message = f"{relation} is not a {kind}; rename it, or the view in the config"
         raise RefreshError(message, reason=FailureReason.DEFINITION)
-    if task.view.kind is Kind.TABLE and target.query is None:
+    if view.kind is Kind.TABLE and target.query is None:
         message = f"{relation} was not made by refresher; rename it, or the view in the config"
         raise RefreshError(message, reason=FailureReason.DEFINITION)
-    if task.view.kind is Kind.TABLE and set(task.view.key) not in target.unique_keys:
-        key = ", ".join(map(quoted, task.view.key))
+    if view.kind is Kind.TABLE and set(view.key) not in target.unique_keys:
+        key = ", ".join(map(quoted, view.key))
         message = f"the primary key of {relation} is not ({key}); run `refresher apply`"
         raise RefreshError(message, reason=FailureReason.DEFINITION)
     return target
