@@ -31,6 +31,7 @@ _COMMANDS = {
     "status": "Show how fresh every view is.",
     "freshness": "Explain why a view is as stale as it is.",
     "history": "Show a view's last runs.",
+    "verify": "Compare a view's contents with its query.",
     "pause": "Hold a view's schedule for a while.",
     "resume": "Let a paused view's schedule go on.",
     "config": "Tools around the configuration, such as its JSON Schema.",

@@ -93,7 +93,7 @@ def command(
         require_refreshed(picked.values(), "it is always up to date with what it reads")
     if strategy is not None and extent.alone:
         _require_fitting(picked.values(), Strategy(strategy))
-    wanted = _Wanted(picked, extent, Strategy(strategy) if strategy else None)
+    wanted = Wanted(picked, extent, Strategy(strategy) if strategy else None)
     if no_wait:
         return _request(config, wanted, as_json=as_json)
     return _refresh(config, wanted, as_json=as_json)
@@ -113,15 +113,17 @@ def _require_fitting(views: Iterable[View], strategy: Strategy) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What was asked for on the command line."""
+class Wanted:
+    """Which views to refresh."""
 
     views: Mapping[str, View]
     extent: Extent
     strategy: Strategy | None
+    """Instead of what the views say."""
 
     @property
     def databases(self) -> list[str]:
+        """Where they are, by alias."""
         return databases_of(self.views.values())
 
     def reached(self, config: Config, alias: str, graph: Graph) -> list[View]:
@@ -136,14 +138,14 @@ class _Wanted:
         return found
 
 
-def _refresh(config: Config, wanted: _Wanted, *, as_json: bool) -> int:
+def _refresh(config: Config, wanted: Wanted, *, as_json: bool) -> int:
     interruption = Interruption()
     jobs: list[Job] = []
 
     def refresh(alias: str) -> None:
         if interruption.asked:
             return
-        with _prepared(config, alias, wanted) as work:
+        with prepared(config, alias, wanted) as work:
             jobs.extend(work.jobs)
             with show_jobs(work.jobs) as display:
 
@@ -169,8 +171,12 @@ def _refresh(config: Config, wanted: _Wanted, *, as_json: bool) -> int:
 
 
 @contextlib.contextmanager
-def _prepared(config: Config, alias: str, wanted: _Wanted) -> Iterator[ManualRefresh]:
-    """One database with these views known to it and this process alive in it."""
+def prepared(config: Config, alias: str, wanted: Wanted) -> Iterator[ManualRefresh]:
+    """One database with these views known to it and this process alive in it.
+
+    Raises:
+        RefresherError: it can't be worked with.
+    """
     database, managed = config.databases[alias], config.views_of(alias)
     with reach(config, alias) as endpoint:
         with connect(endpoint) as connection:
@@ -207,7 +213,7 @@ def _tell_finished(work: ManualRefresh, *, as_json: bool) -> None:
                 out(line)
 
 
-def _request(config: Config, wanted: _Wanted, *, as_json: bool) -> int:
+def _request(config: Config, wanted: Wanted, *, as_json: bool) -> int:
     def ask(alias: str) -> list[dict[str, str]]:
         with open_store(config, alias) as connection:
             graph = read_graph(connection, config.views_of(alias))

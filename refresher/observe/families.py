@@ -254,4 +254,10 @@ VIEW_FAMILIES: tuple[ViewFamily, ...] = (
         "misfires",
         series=lambda _: [()],
     ),
+    counter(
+        "refresher_verify_rows_corrected_total",
+        "Rows that were found to differ from the view's query, and put right.",
+        "corrected",
+        series=lambda _: [()],
+    ),
 )

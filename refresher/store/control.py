@@ -1,4 +1,4 @@
-"""What people ask of the schedule: to be held, to go on, to refresh a view now.
+"""What people ask for: that a schedule is held or goes on, a refresh now, that rows are put right.
 
 It is kept in tables of its own, which no refresh writes: a word said during one can't fail it.
 """
@@ -48,3 +48,8 @@ def served_views(connection: Connection, views: Collection[str]) -> frozenset[st
         _QUERIES["served_views"], {"views": list(views), "dead_after": DEAD_AFTER}
     )
     return frozenset(row["view"] for row in rows)
+
+
+def count_corrected(connection: Connection, view: str, *, rows: int) -> None:
+    """Count rows that were found to differ from the view's query, and put right."""
+    connection.execute(_QUERIES["count_corrected"], {"view": view, "rows": rows})

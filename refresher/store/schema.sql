@@ -81,7 +81,8 @@ CREATE TABLE refresher.state (
     lineage text DEFAULT refresher.lineage(),
     oldest text[],
     merge_seconds double precision,
-    merge_churn bigint
+    merge_churn bigint,
+    audited_at timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE refresher.state IS 'The last success of each view; written under its fence only.';
 COMMENT ON COLUMN refresher.state.relation IS 'The relation that was refreshed: one re-created by others has unknown contents.';
@@ -90,6 +91,7 @@ COMMENT ON COLUMN refresher.state.upstreams_seen IS 'Upstream name to the as_of 
 COMMENT ON COLUMN refresher.state.storage IS 'The file node of the contents: a plain REFRESH, VACUUM FULL and CLUSTER write a new one.';
 COMMENT ON COLUMN refresher.state.rows_written IS 'What PostgreSQL''s counters of inserted, updated and deleted rows show once this refresh is counted.';
 COMMENT ON COLUMN refresher.state.lineage IS 'Of which server it is: after a restore or a failover nothing here can be relied upon.';
+COMMENT ON COLUMN refresher.state.audited_at IS 'The as_of of the last refresh that was audited; null if none was.';
 COMMENT ON COLUMN refresher.state.oldest IS 'The names from this view to the one whose as_of is its data_as_of, or is unknown; at most 64.';
 
 CREATE TABLE refresher.run (
@@ -123,7 +125,7 @@ COMMENT ON TABLE refresher.run IS 'Recorded attempts; outcome is null while one 
 
 CREATE TABLE refresher.tally (
     view text NOT NULL,
-    metric text NOT NULL CHECK (metric IN ('runs', 'failures', 'rows', 'misfires')),
+    metric text NOT NULL CHECK (metric IN ('runs', 'failures', 'rows', 'misfires', 'corrected')),
     label text NOT NULL,
     value bigint NOT NULL,
     PRIMARY KEY (view, metric, label)

@@ -205,6 +205,12 @@ CROSS JOIN unnest(w.views) AS v (view)
 WHERE w.kind = 'daemon' AND w.seen_at > clock_timestamp() - %(dead_after)s::interval
     AND v.view = ANY (%(views)s)
 
+-- name: count_corrected
+-- description: Count rows that were found to differ from the query of their view, and put right.
+INSERT INTO refresher.tally AS t (view, metric, label, value)
+VALUES (%(view)s, 'corrected', '', %(rows)s)
+ON CONFLICT (view, metric, label) DO UPDATE SET value = t.value + excluded.value
+
 -- name: history
 -- description: A view's newest runs first.
 SELECT * FROM refresher.run WHERE view = %(view)s ORDER BY id DESC LIMIT %(limit)s

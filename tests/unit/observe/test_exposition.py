@@ -194,6 +194,7 @@ def test_a_refreshed_view_shows_everything_known_of_it(parts: Parts) -> None:
         "refresher_view_refreshed_outside": 0,
         "refresher_view_checks_broken": 0,
         "refresher_refresh_misfires_total": 0,
+        "refresher_verify_rows_corrected_total": 0,
     }
     assert parts.samples()[
         "refresher_view_info",
@@ -310,6 +311,7 @@ def test_tallies_become_counters(parts: Parts) -> None:
         ("failures", "permission"): 2,
         ("rows", "delete"): 5_000_000_000,
         ("misfires", ""): 7,
+        ("corrected", ""): 3,
     }
     parts.publish(make_view_snapshot(tallies=tallies))
 
@@ -319,6 +321,7 @@ def test_tallies_become_counters(parts: Parts) -> None:
     assert parts.value("refresher_refresh_failures_total", reason="permission") == 2
     assert parts.value("refresher_refresh_rows_total", operation="delete") == 5e9
     assert parts.value("refresher_refresh_misfires_total") == 7
+    assert parts.value("refresher_verify_rows_corrected_total") == 3
 
 
 def test_staleness_grows_between_readings(parts: Parts, clock: Clock) -> None:
@@ -398,6 +401,7 @@ def test_what_is_unknown_is_absent(parts: Parts) -> None:
         "refresher_view_refreshed_outside": 0,
         "refresher_view_checks_broken": 0,
         "refresher_refresh_misfires_total": 0,
+        "refresher_verify_rows_corrected_total": 0,
     }
     assert states(parts) == {"fresh": 0, "late": 0, "stale": 0, "unknown": 1}
     assert drift(parts) == {"missing": 1}
