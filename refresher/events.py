@@ -170,6 +170,19 @@ class CheckMended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyMismatch:
+    """Rows differ from what the query returns in the same snapshot: `verify.mismatch`."""
+
+    database: str
+    view: str
+    rows: int
+    of: int
+    """How many were compared."""
+    keys: tuple[str, ...]
+    """The first few, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigReloaded:
     """A changed configuration is in force: `config.reloaded`."""
 
@@ -244,6 +257,7 @@ Event: TypeAlias = (
     | RefreshedOutside
     | CheckBroken
     | CheckMended
+    | VerifyMismatch
     | ConfigReloaded
     | ConfigRejected
     | ConfigOutdated

@@ -213,6 +213,14 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """How often a refresh looks again at what it wrote, and at how many rows."""
+
+    every: timedelta = timedelta(hours=24)
+    sample: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """How long a refresh may wait for a lock, and a statement of it may run."""
 
@@ -272,6 +280,7 @@ class View:
     vacuum: bool = True
     """Whether it is vacuumed and analysed by policy after its refreshes."""
     checks: Checks = field(default_factory=Checks)
+    audit: Audit | None = None
 
     @property
     def refreshed(self) -> bool:

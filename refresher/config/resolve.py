@@ -12,6 +12,7 @@ from refresher.config.faults import Faults
 from refresher.config.files import UnreadableError, require_file
 from refresher.config.model import (
     AfterUpstream,
+    Audit,
     Checks,
     Cron,
     Database,
@@ -121,6 +122,7 @@ def resolve_view(
         tags=tuple(section.tags or ()),
         group=section.group,
         checks=_checks(section.checks) if section.checks else Checks(),
+        audit=Audit(**_given(section.audit)) if section.audit else None,
         **(defaults | own),
     )
 

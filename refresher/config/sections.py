@@ -238,6 +238,15 @@ class ChecksSection(Section):
         return self
 
 
+class AuditSection(Section):
+    """How often a refresh looks again at a sample of what it wrote."""
+
+    every: Interval | None = _key("How much time passes at least between two audits.", "24h")
+    sample: int | None = _key(
+        "How many rows, chosen at random, it looks up in the query again.", 1000, ge=1, le=100_000
+    )
+
+
 class TimeoutsSection(Section):
     """How long a refresh may take."""
 
@@ -296,6 +305,9 @@ class OwnSection(Section):
         "A name shared by views that are refreshed in one transaction, as of one moment."
     )
     checks: ChecksSection | None = _key("Rules its columns and contents must meet.")
+    audit: AuditSection | None = _key(
+        "How often a refresh compares a sample of what it wrote with the query."
+    )
     comment: str | None = _key("The relation's comment in PostgreSQL.", min_length=1)
     options: dict[OptionName, OptionValue] | None = _key(
         "Relation options by name, as in WITH (…), complete: fillfactor, security_barrier."

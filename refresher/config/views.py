@@ -27,6 +27,7 @@ _MISFITS: Mapping[object, Mapping[tuple[str, ...], str]] = {
         ("retry",): _PLAIN,
         ("vacuum",): _PLAIN,
         ("group",): _PLAIN,
+        ("audit",): _PLAIN,
         ("checks", "max_shrink"): "a plain view has no earlier contents to compare with; remove it",
     },
     Kind.MATERIALIZED_VIEW.value: {("checks", "every"): _JUDGED},
@@ -143,6 +144,8 @@ def _refuse_misfits(spot: Spot, faults: Faults) -> None:
     wrong = _WRONG_STRATEGIES.get(kind, {})
     if isinstance(strategy, Scalar) and strategy.value in wrong:
         _fault(spot.below(("strategy",)), wrong[strategy.value], faults)
+    if kind == Kind.MATERIALIZED_VIEW.value and "audit" in entries and "key" not in entries:
+        _fault(spot.below(("audit",)), "needs a key to tell rows apart; add the key", faults)
     if kind == Kind.TABLE.value and "key" not in entries:
         _fault(spot, "key is missing: a table is maintained by the key of its rows", faults)
 

@@ -144,6 +144,8 @@ class Filling:
             "churn": max(after["rows"], previous or 0),
             "changed": True,
             "misfires": 0,
+            "audited": False,
+            "corrected": 0,
         }
 
     def succeed(self, connection: Connection) -> Run:

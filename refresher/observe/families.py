@@ -256,7 +256,7 @@ VIEW_FAMILIES: tuple[ViewFamily, ...] = (
     ),
     counter(
         "refresher_verify_rows_corrected_total",
-        "Rows that were found to differ from the view's query, and put right.",
+        "Rows found to differ from the view's query, and put right where a refresh could do that.",
         "corrected",
         series=lambda _: [()],
     ),

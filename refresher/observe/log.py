@@ -35,6 +35,7 @@ from refresher.events import (
     RunStarted,
     StepEnded,
     ThrottleUnmeasured,
+    VerifyMismatch,
     ViewDegraded,
     ViewVacuumed,
 )
@@ -134,6 +135,9 @@ def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR
             return "warning", "check.broken", fields
         case CheckMended(database=database, view=view, check=check):
             return "info", "check.mended", {"database": database, "view": view, "check": check}
+        case VerifyMismatch(database=database, view=view, rows=rows, of=of, keys=keys):
+            fields = {"database": database, "view": view, "rows": rows, "of": of, "keys": keys}
+            return "warning", "verify.mismatch", fields
         case ConfigReloaded(views=views, note=note):
             return "info", "config.reloaded", {"views": views, "note": note}
         case ConfigRejected(error=error):

@@ -93,6 +93,11 @@ SELECT
     EXISTS (
         SELECT FROM refresher.view AS v WHERE v.name = taken.view AND cardinality(v.unmanaged) > 0
     ) AS unmanaged,
+    (
+        SELECT s.audited_at
+        FROM refresher.state AS s
+        WHERE s.view = taken.view AND s.relation = now.oid
+    ) AS audited_at,
     pg_stat_get_xact_tuples_inserted(%(relation)s) AS inserted,
     pg_stat_get_xact_tuples_updated(%(relation)s) AS updated,
     pg_stat_get_xact_tuples_deleted(%(relation)s) AS deleted,
@@ -145,7 +150,7 @@ WITH ended AS (
     INSERT INTO refresher.state AS s (
         view, relation, as_of, data_as_of, watermark, upstreams_seen, run, rows, last_change_at,
         full_seconds, concurrent_seconds, concurrent_churn, merge_seconds, merge_churn, storage,
-        rows_written, lineage, oldest
+        rows_written, lineage, oldest, audited_at
     )
     SELECT
         ended.view, %(relation)s, %(as_of)s, %(data_as_of)s, %(watermark)s::pg_snapshot, %(upstreams_seen)s,
@@ -155,7 +160,8 @@ WITH ended AS (
         CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s::bigint END,
         CASE WHEN ended.strategy = 'merge' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'merge' THEN %(churn)s::bigint END,
-        %(storage)s, %(rows_written)s, refresher.lineage(), %(oldest)s
+        %(storage)s, %(rows_written)s, refresher.lineage(), %(oldest)s,
+        CASE WHEN %(audited)s THEN %(as_of)s END
     FROM ended
     ON CONFLICT (view) DO UPDATE SET
         relation = excluded.relation,
@@ -174,7 +180,8 @@ WITH ended AS (
         storage = excluded.storage,
         rows_written = excluded.rows_written,
         lineage = excluded.lineage,
-        oldest = excluded.oldest
+        oldest = excluded.oldest,
+        audited_at = coalesce(excluded.audited_at, s.audited_at)
 ), counted AS (
     INSERT INTO refresher.tally AS t (view, metric, label, value)
     SELECT ended.view, c.metric, c.label, c.value
@@ -185,7 +192,8 @@ WITH ended AS (
             ('rows', 'insert', %(inserted)s::bigint),
             ('rows', 'update', %(updated)s::bigint),
             ('rows', 'delete', %(deleted)s::bigint),
-            ('misfires', '', %(misfires)s::bigint)
+            ('misfires', '', %(misfires)s::bigint),
+            ('corrected', '', %(corrected)s::bigint)
     ) AS c (metric, label, value)
     WHERE c.value > 0
     ON CONFLICT (view, metric, label) DO UPDATE SET value = t.value + excluded.value

@@ -22,8 +22,9 @@ from refresher.postgres import identifiers
 from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection, major
-from refresher.refresh import concurrent, full, merge
+from refresher.refresh import audit, concurrent, full, merge
 from refresher.refresh.choose import Choice
+from refresher.refresh.comparison import Comparison
 from refresher.refresh.task import NotBegunError, Obstacle, Task
 from refresher.runs import Run, Strategy, Trigger
 
@@ -55,6 +56,8 @@ class Member:
     """What was read under the fence."""
     after: dict[str, Any] = field(default_factory=dict, init=False)
     """What was measured of the new contents."""
+    audited: Comparison | None = field(default=None, init=False)
+    """What came of its audit, if one was due."""
     _files: tuple[int | None, ...] = field(default=(), init=False)
     _upstreams: list[dict[str, Any]] = field(default_factory=list, init=False)
 
@@ -143,6 +146,27 @@ class Member:
                 merge.merge(connection, self.target, self.task.view.key)
             case other:
                 assert_never(other)
+        self._measure(connection, refresh)
+        if storage_files(connection, self.target.unlockable_storages) != self._files:
+            message = "a source that can't be locked was rewritten while it was read"
+            raise RefreshError(message, reason=FailureReason.SERIALIZATION)
+
+    def audit(self, connection: Connection) -> None:
+        """Step 6, the audit, if one is due.
+
+        Raises:
+            RefreshError: it can't be carried out.
+            psycopg.Error: whatever PostgreSQL says.
+        """
+        view, facts = self.task.view, self.facts
+        self.audited = None
+        if view.audit and audit.is_due(view.audit, facts["audited_at"], facts["as_of"]):
+            self.audited = audit.look_again(connection, view, view.audit, self.target)
+            if self.audited.differing:
+                self._measure(connection)
+
+    def _measure(self, connection: Connection, refresh: sql.Composed | None = None) -> None:
+        """Measure the new contents, in the message that makes them."""
         # No parameters: a % in the relation's name would be taken for one.
         measure = _QUERIES["measure"].format(
             relation=identifiers.relation(self.target.relation), oid=sql.Literal(self.target.oid)
@@ -154,9 +178,6 @@ class Member:
         after = cursor.fetchone()
         assert after is not None  # noqa: S101 - the query always returns one row
         self._note_contents(after)
-        if storage_files(connection, self.target.unlockable_storages) != self._files:
-            message = "a source that can't be locked was rewritten while it was read"
-            raise RefreshError(message, reason=FailureReason.SERIALIZATION)
 
     def check(self, connection: Connection) -> None:
         """Step 6, the checks.
@@ -197,6 +218,8 @@ class Member:
                 "lock_wait": lock_wait,
                 "churn": churn,
                 "changed": churn > 0,
+                "audited": self.audited is not None,
+                "corrected": self.audited.differing if self.audited else 0,
                 "misfires": self.task.misfires(facts["previous_as_of"], facts["as_of"]),
             },
         )

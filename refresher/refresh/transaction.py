@@ -11,9 +11,10 @@ from psycopg import sql
 
 from refresher.catalog.model import Target
 from refresher.config.model import Timeouts
-from refresher.events import Listener, RunStarted
+from refresher.events import Listener, RunStarted, VerifyMismatch
 from refresher.postgres import identifiers
 from refresher.postgres.sessions import Connection
+from refresher.refresh.audit import key_in_words
 from refresher.refresh.member import Member
 from refresher.refresh.session import Session
 from refresher.refresh.task import NotBegunError, Obstacle
@@ -66,6 +67,7 @@ class Transaction:
             self.emit(RunStarted(database=self.session.endpoint.alias, run=member.begun))
         finished = self._refresh(connection)
         _commit(connection)
+        self._tell_mismatches()
         return finished
 
     def timed_out(self) -> bool:
@@ -111,12 +113,26 @@ class Transaction:
             self.at = member.task.view.name
             self._stop_if_cancelled()
             member.refresh(connection, before)
+            member.audit(connection)
             member.check(connection)
             self._stop_if_cancelled()
             finished.append(member.finish(connection, self.lock_wait))
             before[member.task.view.name] = member
         self.at = None
         return finished
+
+    def _tell_mismatches(self) -> None:
+        for member in self.members:
+            if member.audited is not None and member.audited.differing:
+                self.emit(
+                    VerifyMismatch(
+                        database=self.session.endpoint.alias,
+                        view=member.task.view.name,
+                        rows=member.audited.differing,
+                        of=member.audited.rows,
+                        keys=tuple(key_in_words(row.key) for row in member.audited.examples),
+                    )
+                )
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled.is_set():

@@ -136,6 +136,18 @@ def test_a_plain_view_has_nothing_that_could_shrink(project: Project) -> None:
     )
 
 
+def test_an_audit_needs_a_key(project: Project) -> None:
+    assert project.fault_in_view("audit: {every: 24h}") == (
+        ".audit: needs a key to tell rows apart; add the key"
+    )
+
+
+def test_a_plain_view_has_nothing_to_audit(project: Project) -> None:
+    assert project.fault_in_view("audit: {every: 24h}", kind="view") == (
+        ".audit: a plain view has nothing to refresh; remove it, or use a materialized_view"
+    )
+
+
 @pytest.mark.parametrize(("text", "fault"), messages("databases"))
 def test_one_fault_in_the_databases(project: Project, text: str, fault: str) -> None:
     project.config(text)

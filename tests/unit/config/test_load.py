@@ -7,6 +7,7 @@ import pytest
 
 from refresher.config.model import (
     AfterUpstream,
+    Audit,
     Checks,
     Column,
     Cron,
@@ -81,6 +82,7 @@ EVERYTHING = """
         retry: {backoff: 500ms, max_backoff: 10s}
         vacuum: auto
         checks: {min_rows: 15000, max_shrink: 20%, assert: "SELECT true;"}
+        audit: {every: 12h}
     server:
       listen: "[::1]:0"
       token_file: token
@@ -164,6 +166,7 @@ def test_every_key_of_a_view(everything: Project) -> None:
         backoff=timedelta(milliseconds=500), max_backoff=timedelta(seconds=10)
     )
     assert view.checks == Checks(min_rows=15_000, max_shrink=0.2, assertion="SELECT true")
+    assert view.audit == Audit(every=timedelta(hours=12), sample=1000)
 
 
 def test_a_view_takes_what_it_does_not_say_from_defaults(everything: Project) -> None:

@@ -70,6 +70,7 @@ IN_A_VIEW = {
     "ScheduleSection": "schedule: {{cron: 0 3 * * *, {0}}}",
     "IndexSection": "indexes: [{{columns: [a], {0}}}]",
     "ChecksSection": "checks: {{columns: [a], {0}}}",
+    "AuditSection": "key: [a], audit: {{{0}}}",
     "TimeoutsSection": "timeouts: {{{0}}}",
     "RetrySection": "retry: {{{0}}}",
 }

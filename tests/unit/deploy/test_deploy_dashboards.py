@@ -92,6 +92,7 @@ def test_every_alert_explains_itself() -> None:
         "RefresherViewUnknown",
         "RefresherViewRefreshFailing",
         "RefresherCheckBroken",
+        "RefresherVerifyMismatch",
         "RefresherDrift",
         "RefresherThrottledLong",
         "RefresherConfigOutdated",

@@ -21,6 +21,7 @@ _SECTIONS = {
     "ScheduleSection": "[schedule](#schedule)",
     "IndexSection": "[indexes](#indexes)",
     "ChecksSection": "[checks](#checks)",
+    "AuditSection": "[audit](#audit)",
     "TimeoutsSection": "[timeouts](#timeouts)",
     "RetrySection": "[retry](#retry)",
     "DatabaseSection": "[database](#databases)",

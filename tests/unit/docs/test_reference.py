@@ -41,6 +41,7 @@ from refresher.events import (
     RunStarted,
     StepEnded,
     ThrottleUnmeasured,
+    VerifyMismatch,
     ViewDegraded,
     ViewVacuumed,
 )
@@ -160,6 +161,7 @@ EVENTS: list[Event] = [
     RefreshedOutside(database="crm", view="v"),
     CheckBroken(database="crm", view="v", check="columns", message="no"),
     CheckMended(database="crm", view="v", check="columns"),
+    VerifyMismatch(database="crm", view="v", rows=2, of=1000, keys=("id=1", "id=7")),
     ConfigReloaded(views=1),
     ConfigRejected(error="no"),
     ConfigOutdated(database="crm", views=2, newer="host/2/abc"),

@@ -35,6 +35,7 @@ from refresher.events import (
     RunStarted,
     StepEnded,
     ThrottleUnmeasured,
+    VerifyMismatch,
     ViewDegraded,
     ViewVacuumed,
 )
@@ -94,6 +95,11 @@ EVENTS: list[tuple[Event, str, str]] = [
         "warning",
     ),
     (CheckMended(database="crm", view="v", check="columns"), "check.mended", "info"),
+    (
+        VerifyMismatch(database="crm", view="v", rows=2, of=1000, keys=("id=1", "id=7")),
+        "verify.mismatch",
+        "warning",
+    ),
     (ConfigReloaded(views=3), "config.reloaded", "info"),
     (ConfigRejected(error="line 3: no"), "config.rejected", "error"),
     (ConfigOutdated(database="crm", views=2, newer="host/2/abc"), "config.outdated", "warning"),
