@@ -66,6 +66,28 @@ def test_an_interrupted_refresh_is_cancelled_on_the_server_and_recorded(
     assert keeper.execute("SELECT FROM refresher.worker").fetchone() is None
 
 
+def test_an_interrupted_verification_is_cancelled_on_the_server(
+    project: Project, keeper: Connection
+) -> None:
+    def comparing() -> bool:
+        found = keeper.execute(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND state = 'active' AND query LIKE 'CREATE TEMPORARY TABLE refresher_new%'"
+        )
+        return found.fetchone() is not None
+
+    project.configure({"slow": gated()})
+    project.apply()
+    with gate_shut(keeper), project.start("verify", "slow", "--repair") as command:
+        wait_until(comparing, what="the comparison")
+        command.signal(signal.SIGINT)
+        ended = command.finished()
+        assert not comparing()
+    assert (ended.code, ended.stdout) == (130, "")
+    assert ended.stderr == "cancelling on the server; once more to leave at once\n"
+    assert len(project.run("history", "slow", "--json").json()) == 1
+
+
 def test_an_interrupted_populate_is_cancelled_and_goes_on_the_next_time(
     project: Project, keeper: Connection
 ) -> None:

@@ -29,6 +29,7 @@ from refresher.postgres.sessions import Connection
 from refresher.refresh.attempt import Attempt
 from refresher.refresh.session import Session
 from refresher.refresh.task import Ended, Task
+from refresher.refresh.verify import Verification
 from refresher.runs import Strategy, Trigger
 from refresher.store.migrate import migrate
 from refresher.store.registry import register
@@ -246,6 +247,40 @@ def test_who_creates_nothing_need_not_be_able_to_become_the_owner(site: Site) ->
     assert narrowed in grants
     site.execute(*grants)
     assert _works(site, _view(site.owner), creates=False)
+
+
+def _differing(site: Site, view: View) -> int:
+    session = Session(endpoint_of(site.as_daemon), worker="test/1/a")
+    try:
+        verified = Verification(session=session, view=view, sample=None, limit=3).run()
+    finally:
+        session.discard()
+    return verified.comparison.differing
+
+
+@pytest.mark.parametrize("kind", ["own", "member"])
+def test_whoever_may_refresh_a_view_may_verify_it(site: Site, kind: str) -> None:
+    site.execute(*_recipe(kind))
+    view = _view(owner=site.owner if kind == "member" else None)
+    assert _works(site, view, creates=True)
+    assert _differing(site, view) == 0
+    site.execute("INSERT INTO sales.orders VALUES (11)")
+    assert _differing(site, view) == 1
+
+
+@pytest.mark.pg(">= 17")
+def test_whoever_borrows_a_view_must_read_its_sources_to_verify_it(site: Site) -> None:
+    site.execute(*_OTHERS_VIEW, *_recipe("borrowed"))
+    view = _view()
+    assert _works(site, view, creates=False)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        _differing(site, view)
+    site.execute(
+        "GRANT TEMPORARY ON DATABASE crm TO refresher_daemon",
+        "GRANT USAGE ON SCHEMA sales TO refresher_daemon",
+        "GRANT SELECT ON sales.orders, public.customer_sources TO refresher_daemon",
+    )
+    assert _differing(site, view) == 0
 
 
 def test_an_application_may_ask_how_fresh_views_are_and_nothing_else(site: Site) -> None:
