@@ -46,41 +46,18 @@ def merge(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
         RefreshError: (not_unique) a key is null, or more than one row has it.
         psycopg.Error: whatever PostgreSQL says.
     """
-    compare(connection, target, key)
-    apply(connection, target, key)
-
-
-def compare(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
-    """Steps 1 to 3: find the rows that differ, for `pg_temp.refresher_difference` to hold.
-
-    Raises:
-        RefreshError: (not_unique) a key is null, or more than one row has it.
-        psycopg.Error: whatever PostgreSQL says.
-    """
-    pieces = parts(target, key)
-    rows = _compute(connection, key, pieces)
-    _execute(connection, "compare", pieces)
+    parts = _parts(target, key)
+    rows = _compute(connection, key, parts)
+    _execute(connection, "compare", parts)
     connection.execute(_QUERIES["analyze_difference"])
-    _refuse_repeated(connection, key, pieces, rows)
-
-
-def apply(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
-    """Step 4: write the rows that were found to differ.
-
-    Raises:
-        psycopg.Error: whatever PostgreSQL says.
-    """
+    _refuse_repeated(connection, key, parts, rows)
     # Another unique index may not allow a row what another one is about to give up.
     at_once = all(unique == set(key) for unique in target.unique_keys)
-    pieces = {
-        **parts(target, key),
-        "gone": _IS_VANISHED if at_once else _TRUE,
-        "missing": _IS_NEW if at_once else _TRUE,
-    }
-    _execute(connection, "delete", pieces)
+    parts |= {"gone": _IS_VANISHED if at_once else _TRUE, "missing": _IS_NEW if at_once else _TRUE}
+    _execute(connection, "delete", parts)
     if at_once:
-        _execute(connection, "update", pieces)
-    _execute(connection, "insert", pieces)
+        _execute(connection, "update", parts)
+    _execute(connection, "insert", parts)
 
 
 def fill(connection: Connection, target: Target) -> None:
@@ -89,47 +66,47 @@ def fill(connection: Connection, target: Target) -> None:
     Raises:
         psycopg.Error: whatever PostgreSQL says.
     """
-    _execute(connection, "fill", parts(target, ()))
+    _execute(connection, "fill", _parts(target, ()))
 
 
 def _compute(
-    connection: Connection, key: tuple[str, ...], pieces: Mapping[str, sql.Composable]
+    connection: Connection, key: tuple[str, ...], parts: Mapping[str, sql.Composable]
 ) -> int:
     """Step 1; returns how many rows there are, all of which have a key."""
-    _execute(connection, "compute", pieces)
+    _execute(connection, "compute", parts)
     connection.execute(_QUERIES["analyze_new"])
-    found = connection.execute(_QUERIES["count"].format(null=pieces["null"])).fetchone()
+    found = connection.execute(_QUERIES["count"].format(null=parts["null"])).fetchone()
     assert found is not None  # noqa: S101 - the query always returns one row
     if found["without_key"]:
-        examples = connection.execute(_QUERIES["with_null"].format(**pieces)).fetchall()
+        examples = connection.execute(_QUERIES["with_null"].format(**parts)).fetchall()
         raise _refused(key, f"is null in {found['without_key']:,} of {found['rows']:,}", examples)
     rows: int = found["rows"]
     return rows
 
 
 def _refuse_repeated(
-    connection: Connection, key: tuple[str, ...], pieces: Mapping[str, sql.Composable], rows: int
+    connection: Connection, key: tuple[str, ...], parts: Mapping[str, sql.Composable], rows: int
 ) -> None:
     """Step 3: make sure that no key repeats among so many new rows."""
-    if _are_told_apart(connection, pieces, rows):
+    if _are_told_apart(connection, parts, rows):
         return
-    repeated = connection.execute(_QUERIES["repeated"].format(**pieces)).fetchall()
+    repeated = connection.execute(_QUERIES["repeated"].format(**parts)).fetchall()
     if repeated:
         keys = repeated[0]["keys"]
         values = "1 value" if keys == 1 else f"{keys:,} values"
         raise _refused(key, f"has {values} in more than one of {rows:,}", repeated)
 
 
-def _are_told_apart(connection: Connection, pieces: Mapping[str, sql.Composable], rows: int) -> bool:
+def _are_told_apart(connection: Connection, parts: Mapping[str, sql.Composable], rows: int) -> bool:
     """Whether no key repeats, as far as the comparison tells."""
-    balance = connection.execute(_QUERIES["balance"].format(**pieces)).fetchone()
+    balance = connection.execute(_QUERIES["balance"].format(**parts)).fetchone()
     assert balance is not None  # noqa: S101 - the query always returns one row
     added = balance["added"]
     if rows - added != balance["rows"] - balance["vanished"]:
         return False
     if added > rows / 2:
         return False  # all of them are grouped as quickly
-    added_twice = _QUERIES["repeated_added"].format(**pieces)
+    added_twice = _QUERIES["repeated_added"].format(**parts)
     return not added or connection.execute(added_twice).fetchone() is None
 
 
@@ -148,13 +125,12 @@ def _refused(
     return RefreshError(message, reason=FailureReason.NOT_UNIQUE)
 
 
-def _execute(connection: Connection, name: str, pieces: Mapping[str, sql.Composable]) -> None:
+def _execute(connection: Connection, name: str, parts: Mapping[str, sql.Composable]) -> None:
     # No parameters: a % in a column's name would be taken for one.
-    connection.execute(_QUERIES[name].format(**pieces))
+    connection.execute(_QUERIES[name].format(**parts))
 
 
-def parts(target: Target, key: tuple[str, ...]) -> dict[str, sql.Composable]:
-    """What the queries of a comparison are made of: `t` is the target, `n` what is new."""
+def _parts(target: Target, key: tuple[str, ...]) -> dict[str, sql.Composable]:
     assert target.query is not None  # noqa: S101 - the caller made sure that it is maintained
     names = tuple(target.columns)
 
