@@ -58,6 +58,7 @@ def merge(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
     if at_once:
         _execute(connection, "update", parts)
     _execute(connection, "insert", parts)
+    connection.execute(_QUERIES["forget"])
 
 
 def fill(connection: Connection, target: Target) -> None:

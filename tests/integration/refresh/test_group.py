@@ -122,3 +122,16 @@ def test_a_cancelled_group_is_cancelled_as_a_whole(workshop: Workshop, group: li
     result = attempt.run()
     assert isinstance(result, Ended)
     assert {run.outcome for run in (result.run, *result.others)} == {Outcome.CANCELLED}
+
+
+def test_tables_of_a_group_are_merged_one_after_the_other(workshop: Workshop) -> None:
+    kept = workshop.table("kept", "SELECT id, v FROM t", group="g")
+    sums = workshop.table(
+        "sums", "SELECT id % 2 AS id, sum(v) AS v FROM kept GROUP BY 1", group="g"
+    )
+    views = [sums, kept]
+    assert {run.outcome for run in together(workshop, views).values()} == {Outcome.SUCCEEDED}
+    workshop.execute("UPDATE t SET v = v + 1")
+    runs = together(workshop, views)
+    assert {run.rows_updated for run in runs.values()} == {2, 10}
+    assert workshop.rows("sums") == [(0, 35), (1, 30)]
