@@ -1,7 +1,8 @@
 """The configuration as the rest of refresher sees it: complete, resolved, frozen.
 
 `sections.py` describes what a user may write; `load.py` turns that into these records, with every
-default filled in, so that nobody after it asks "was this set?".
+default filled in, so that nobody after it asks "was this set?". It is long because a configuration
+has many parts, each of them small.
 """
 
 from collections.abc import Mapping

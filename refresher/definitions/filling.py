@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 from refresher.catalog.introspection import read_target, storage_files
 from refresher.catalog.model import Target
 from refresher.checks.contents import as_recorded, check_contents
-from refresher.config.model import View
+from refresher.config.model import Kind, View
 from refresher.errors import CatalogError, FailureReason, RefreshError
 from refresher.events import Listener, RunFinished, RunStarted
 from refresher.freshness import Age, refreshed
@@ -59,6 +59,11 @@ class Filling:
     _run: Run | None = field(default=None, init=False)
     _record: dict[str, Any] = field(default_factory=dict, init=False)
 
+    @property
+    def _strategy(self) -> Strategy:
+        """How refreshes would do it that write every row."""
+        return Strategy.MERGE if self.view.kind is Kind.TABLE else Strategy.FULL
+
     def fill(self, built: Mapping[str, "Filling"]) -> None:
         """Compute the contents; `built` are the fillings of upstreams in the same exchange.
 
@@ -71,7 +76,7 @@ class Filling:
             _QUERIES["open_run"], {"view": self.view.name, "worker": self.session.worker}
         ).fetchone()
         assert opened is not None  # noqa: S101 - the query always returns one row
-        self._run = Run.from_row(opened | {"strategy": Strategy.FULL, "reason": _REASON})
+        self._run = Run.from_row(opened | {"strategy": self._strategy, "reason": _REASON})
         self.emit(RunStarted(database=self.session.endpoint.alias, run=self._run))
         target = read_target(connection, self.relation)
         if target is None:
@@ -138,7 +143,7 @@ class Filling:
             "watermark": facts["watermark"],
             "upstreams_seen": Jsonb(facts["upstreams_seen"]),
             "relation": oid,
-            "strategy": Strategy.FULL,
+            "strategy": self._strategy,
             "reason": _REASON,
             "lock_wait": lock_wait,
             "churn": max(after["rows"], previous or 0),
@@ -175,7 +180,7 @@ class Filling:
             _REFRESHING["end_run"],
             {
                 "run": self._run.id,
-                "strategy": Strategy.FULL,
+                "strategy": self._strategy,
                 "reason": _REASON,
                 "lock_wait": None,
                 **as_recorded(error),

@@ -8,8 +8,6 @@ into a materialized view nothing but a refresh can write.
 from collections.abc import Mapping
 from datetime import datetime
 
-from psycopg import sql
-
 from refresher.catalog.model import Target
 from refresher.config.faults import shorten
 from refresher.config.model import Audit, View
@@ -19,7 +17,6 @@ from refresher.refresh.comparison import Comparison, compare, key_of, with_query
 
 _SHOWN = 3
 """How many of the rows that differ are told."""
-_FORGET_MERGE = sql.SQL("DROP TABLE pg_temp.refresher_difference, pg_temp.refresher_new")
 
 
 def is_due(audit: Audit, audited_at: datetime | None, as_of: datetime) -> bool:
@@ -35,13 +32,11 @@ def look_again(connection: Connection, view: View, audit: Audit, target: Target)
         psycopg.Error: whatever PostgreSQL says.
     """
     key = key_of(view, target)
-    merged = target.query is not None
-    if merged:
-        connection.execute(_FORGET_MERGE)
     with with_query(connection, target) as asked:
         found = compare(connection, asked, key, sample=audit.sample, limit=_SHOWN)
-    if found.differing and merged:
+    if found.differing and target.query is not None:
         merge.apply(connection, target, key)
+    merge.forget(connection)
     return found
 
 

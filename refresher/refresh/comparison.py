@@ -129,6 +129,8 @@ def compare(
     found = connection.execute(_QUERIES["count_differences"]).fetchone()
     assert counted is not None  # noqa: S101 - the query always returns one row
     assert found is not None  # noqa: S101 - the same
+    if sample is not None:
+        connection.execute(_QUERIES["forget_keys"])
     counts = {difference: int(found[difference]) for difference in Difference}
     return Comparison(
         rows=counted["rows"] + counts[Difference.MISSING],

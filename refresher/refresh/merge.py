@@ -48,6 +48,7 @@ def merge(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
     """
     compare(connection, target, key)
     apply(connection, target, key)
+    forget(connection)
 
 
 def compare(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
@@ -82,6 +83,11 @@ def apply(connection: Connection, target: Target, key: tuple[str, ...]) -> None:
     if at_once:
         _execute(connection, "update", pieces)
     _execute(connection, "insert", pieces)
+
+
+def forget(connection: Connection) -> None:
+    """Drop what a comparison made, so that another can follow in the same transaction."""
+    connection.execute(_QUERIES["forget"])
 
 
 def fill(connection: Connection, target: Target) -> None:

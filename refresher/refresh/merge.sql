@@ -79,6 +79,10 @@ FROM pg_temp.refresher_difference AS d
 JOIN pg_temp.refresher_new AS n ON n.ctid = d.new
 WHERE {missing}
 
+-- name: forget
+-- description: Another table may be merged in the same transaction.
+DROP TABLE pg_temp.refresher_difference, pg_temp.refresher_new
+
 -- name: fill
 -- description: The first contents of a table that nobody reads yet.
 INSERT INTO {table} ({columns}) SELECT {outputs} FROM {query} AS q

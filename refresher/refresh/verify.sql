@@ -69,6 +69,10 @@ JOIN {table} AS t ON {sampled}
 LEFT JOIN pg_temp.refresher_new AS n ON {match}
 WHERE n.ctid IS NULL OR t.* OPERATOR(pg_catalog.*<>) n.*
 
+-- name: forget_keys
+-- description: Another sample may be taken in the same transaction.
+DROP TABLE pg_temp.refresher_key
+
 -- name: count_rows
 -- description: How many rows a relation has.
 SELECT count(*) AS rows FROM {relation}

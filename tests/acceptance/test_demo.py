@@ -142,6 +142,12 @@ def test_programs_get_one_document_and_the_environment_chooses_nothing(folder: P
     demo.is_gone(servers)
 
 
+def shown(terminal: Terminal, view: str) -> set[tuple[str, ...]]:
+    """What was ever said of a view's state and staleness."""
+    rows = [line for line in terminal.lines if line.startswith(f"  {view}  ")]
+    return {tuple(row.split()[:3]) for row in rows}
+
+
 @pytest.mark.parametrize("columns", [60, 120])
 def test_the_live_status_moves_on_a_terminal(folder: Path, columns: int) -> None:
     with (
@@ -152,11 +158,10 @@ def test_the_live_status_moves_on_a_terminal(folder: Path, columns: int) -> None
         servers = demo.servers()
         assert "refresher_view_staleness_seconds{" in metrics_of("".join(terminal.lines))
         wait_until(lambda: "concurrent," in terminal.written, PATIENCE)
+        wait_until(lambda: len(shown(terminal, "customer_sources")) > 3, PATIENCE)
         demo.signal(signal.SIGINT)
         assert demo.wait() == 0, demo.stderr
         demo.is_gone(servers)
-        rows = [line for line in terminal.lines if line.startswith("  customer_sources  ")]
-        assert len({tuple(row.split()[:3]) for row in rows}) > 3
         assert max(map(len, terminal.lines)) <= columns
         assert "The demo has ended" in terminal.written
 

@@ -29,6 +29,7 @@ def shop(project: Project, database: Database) -> Project:
 
 def test_the_life_of_a_table(shop: Project, database: Database) -> None:
     shop.configure({"totals": table(schedule={"every": "1s"}, indexes=[{"columns": ["spent"]}])})
+    assert shop.run("validate", "--database").code == 0
     assert shop.run("plan").code == 10
     assert "3 steps done" in shop.run("apply").stdout
     assert shop.run("plan").stdout == "no changes\n"

@@ -82,6 +82,9 @@ def test_a_changed_query_is_swapped_with_its_readers(tables: Workbench) -> None:
     after = {name: oid(tables, name) for name in before}
     assert {name for name in before if before[name] != after[name]} == {"totals"}
     assert tables.one("SELECT max(total) FROM best") == 1100
+    assert tables.execute("SELECT DISTINCT strategy FROM refresher.run WHERE view = 'totals'") == [
+        ("merge",)
+    ]
     assert query_views(tables) == ["public.best", "public.totals"]
     assert tables.one("SELECT obj_description('totals'::regclass)") == "what they paid"
     assert acl(tables, "totals") == ["pg_monitor=r/postgres", "postgres=all/postgres"]

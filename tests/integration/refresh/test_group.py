@@ -1,10 +1,11 @@
 """Views of one group: one transaction, one as_of, and all of it or none."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from refresher.config.model import Checks, View
+from refresher.config.model import Audit, Checks, View
 from refresher.errors import FailureReason
 from refresher.events import RunFinished
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Task
@@ -122,3 +123,27 @@ def test_a_cancelled_group_is_cancelled_as_a_whole(workshop: Workshop, group: li
     result = attempt.run()
     assert isinstance(result, Ended)
     assert {run.outcome for run in (result.run, *result.others)} == {Outcome.CANCELLED}
+
+
+def test_tables_of_a_group_are_merged_one_after_the_other(workshop: Workshop) -> None:
+    kept = workshop.table("kept", "SELECT id, v FROM t", group="g")
+    sums = workshop.table(
+        "sums", "SELECT id % 2 AS id, sum(v) AS v FROM kept GROUP BY 1", group="g"
+    )
+    views = [sums, kept]
+    assert {run.outcome for run in together(workshop, views).values()} == {Outcome.SUCCEEDED}
+    workshop.execute("UPDATE t SET v = v + 1")
+    runs = together(workshop, views)
+    assert {run.rows_updated for run in runs.values()} == {2, 10}
+    assert workshop.rows("sums") == [(0, 35), (1, 30)]
+
+
+def test_tables_of_a_group_are_audited_one_after_the_other(workshop: Workshop) -> None:
+    audit = Audit(every=timedelta(hours=1), sample=3)
+    views = [
+        workshop.table("kept", "SELECT id, v FROM t", group="g", audit=audit),
+        workshop.table("odd", "SELECT id, random() AS r FROM t", group="g", audit=audit),
+    ]
+    assert {run.outcome for run in together(workshop, views).values()} == {Outcome.SUCCEEDED}
+    corrected = {view.name: workshop.tallies(view).get(("corrected", ""), 0) for view in views}
+    assert corrected == {"kept": 0, "odd": 3}
