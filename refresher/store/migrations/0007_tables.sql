@@ -1,4 +1,5 @@
--- Views of further kinds: tables that refresher maintains, and columns of others' tables.
+-- Views of further kinds: tables that refresher maintains, and columns of others' tables; audits, which
+-- look again at a sample of what a refresh wrote, and rows that were put right.
 
 ALTER TABLE refresher.view DROP CONSTRAINT view_kind_check;
 ALTER TABLE refresher.view ADD CONSTRAINT view_kind_check
@@ -6,6 +7,12 @@ ALTER TABLE refresher.view ADD CONSTRAINT view_kind_check
 
 ALTER TABLE refresher.state ADD COLUMN merge_seconds double precision;
 ALTER TABLE refresher.state ADD COLUMN merge_churn bigint;
+ALTER TABLE refresher.state ADD COLUMN audited_at timestamptz;
+COMMENT ON COLUMN refresher.state.audited_at IS 'The as_of of the last refresh that was audited; null if none was.';
+
+ALTER TABLE refresher.tally DROP CONSTRAINT tally_metric_check;
+ALTER TABLE refresher.tally ADD CONSTRAINT tally_metric_check
+    CHECK (metric IN ('runs', 'failures', 'rows', 'misfires', 'corrected'));
 
 CREATE OR REPLACE VIEW refresher.contents AS
 SELECT
