@@ -31,6 +31,7 @@ _CAST = sql.SQL("{name}::{type} AS {name}")
 _ASSIGNMENT = sql.SQL("{name} = n.{name}")
 _EQUAL = sql.SQL("t.{name} = n.{name}")
 _IS_NULL = sql.SQL("{name} IS NULL")
+_NEW = sql.SQL("n.{name}")
 _TEXT = sql.SQL("left(n.{name}::text, 60)")
 _TRUE = sql.SQL("true")
 _IS_VANISHED = sql.SQL("d.new IS NULL")
@@ -105,6 +106,18 @@ def _compute(
     """Step 1; returns how many rows there are, all of which have a key."""
     _execute(connection, "compute", pieces)
     connection.execute(_QUERIES["analyze_new"])
+    return count_with_key(connection, key, pieces)
+
+
+def count_with_key(
+    connection: Connection, key: tuple[str, ...], pieces: Mapping[str, sql.Composable]
+) -> int:
+    """How many new rows there are, all of which have a key.
+
+    Raises:
+        RefreshError: (not_unique) one has none.
+        psycopg.Error: whatever PostgreSQL says.
+    """
     found = connection.execute(_QUERIES["count"].format(null=pieces["null"])).fetchone()
     assert found is not None  # noqa: S101 - the query always returns one row
     if found["without_key"]:
@@ -170,10 +183,8 @@ def parts(target: Target, key: tuple[str, ...]) -> dict[str, sql.Composable]:
     assert target.query is not None  # noqa: S101 - the caller made sure that it is maintained
     names = tuple(target.columns)
 
-    def each(piece: sql.SQL, of: tuple[str, ...], joiner: sql.SQL = _COMMA) -> sql.Composed:
-        return joiner.join(piece.format(name=sql.Identifier(name)) for name in of)
-
     return {
+        **key_parts(key),
         "table": identifiers.relation(target.relation),
         "query": identifiers.relation(target.query),
         "columns": identifiers.columns(names),
@@ -182,10 +193,20 @@ def parts(target: Target, key: tuple[str, ...]) -> dict[str, sql.Composable]:
             _CAST.format(name=sql.Identifier(name), type=sql.SQL(type_))
             for name, type_ in target.columns.items()
         ),
-        "values": each(sql.SQL("n.{name}"), names),
-        "assignments": each(_ASSIGNMENT, names),
-        "key": each(sql.SQL("n.{name}"), key),
-        "key_texts": sql.SQL("ARRAY[{}]").format(each(_TEXT, key)),
-        "null": each(_IS_NULL, key, sql.SQL(" OR ")),
-        "match": each(_EQUAL, key, sql.SQL(" AND ")),
+        "values": _each(_NEW, names),
+        "assignments": _each(_ASSIGNMENT, names),
     }
+
+
+def key_parts(key: tuple[str, ...]) -> dict[str, sql.Composable]:
+    """What of these concerns the key alone."""
+    return {
+        "key": _each(_NEW, key),
+        "key_texts": sql.SQL("ARRAY[{}]").format(_each(_TEXT, key)),
+        "null": _each(_IS_NULL, key, sql.SQL(" OR ")),
+        "match": _each(_EQUAL, key, sql.SQL(" AND ")),
+    }
+
+
+def _each(piece: sql.SQL, of: tuple[str, ...], joiner: sql.SQL = _COMMA) -> sql.Composed:
+    return joiner.join(piece.format(name=sql.Identifier(name)) for name in of)

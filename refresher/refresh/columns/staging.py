@@ -1,0 +1,160 @@
+"""What differs, in one snapshot: the rows to write are staged, and nothing is written yet.
+
+The stage is a table of the store, for it outlives the transaction that has the snapshot: the rows
+are written afterwards, in batches, by transactions that hold nobody up (`writing.py`).
+"""
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from refresher.names import STORE, RelationName, fitted_name
+from refresher.postgres import identifiers
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection
+from refresher.refresh import merge
+
+_QUERIES = load_queries("refresher.refresh.columns", "staging.sql")
+
+_COMMA = sql.SQL(", ")
+_NULL = sql.SQL("NULL")
+
+
+def stage_name(view: str) -> RelationName:
+    """Where the rows are staged that a view is to write."""
+    return RelationName(STORE, fitted_name(view, suffix="stage"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """Which columns are filled, of what, from what."""
+
+    table: RelationName
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    query: RelationName
+    """The view that has the query."""
+    stage: RelationName
+    defaults: tuple[str | None, ...]
+    """What each column holds where the query has no row, as PostgreSQL prints it, in the
+    column's type; None for null."""
+    identifying: bool
+    """Whether a unique index has one of the columns: rows are locked more strongly then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a snapshot held."""
+
+    rows: int
+    """Of the query."""
+    differing: int
+    """Rows of the table that are to be written."""
+
+
+def read_filled(
+    connection: Connection,
+    *,
+    view: str,
+    table: RelationName,
+    key: tuple[str, ...],
+    columns: tuple[str, ...],
+    query: RelationName,
+) -> Filled:
+    """What is to be filled, as its table stands. The columns exist: a plan has made sure of it.
+
+    Raises:
+        psycopg.Error: whatever PostgreSQL says.
+    """
+    wanted = {"schema": table.schema, "name": table.name, "columns": list(columns)}
+    found = connection.execute(_QUERIES["read_filled"], wanted).fetchone()
+    assert found is not None  # noqa: S101 - an aggregate always returns one row
+    return Filled(
+        table=table,
+        key=key,
+        columns=columns,
+        query=query,
+        stage=stage_name(view),
+        defaults=tuple(found["defaults"]),
+        identifying=found["identifying"],
+    )
+
+
+def stage(connection: Connection, filled: Filled) -> Staged:
+    """Stage the rows that differ, in this transaction's snapshot.
+
+    Raises:
+        RefreshError: (not_unique) a key is null, or more than one row of the query has it.
+        psycopg.Error: whatever PostgreSQL says.
+    """
+    pieces = _parts(filled)
+
+    def execute(*names: str) -> None:
+        for name in names:
+            # No parameters: a % in a column's name would be taken for one.
+            connection.execute(_QUERIES[name].format(**pieces))
+
+    execute("shape", "compute", "analyze_new")
+    rows = merge.count_with_key(connection, filled.key, pieces)
+    merge.refuse_repeated(connection, filled.key, pieces)
+    execute("drop_stage", "stage", "number_stage", "analyze_stage")
+    counted = connection.execute(_QUERIES["count_stage"].format(**pieces)).fetchone()
+    assert counted is not None  # noqa: S101 - an aggregate always returns one row
+    execute("forget_new")
+    return Staged(rows=rows, differing=counted["rows"])
+
+
+def _parts(filled: Filled) -> dict[str, sql.Composable]:
+    """`t` is the table, `n` what is new, `w` both; key_1, old_1 and new_1 are their columns."""
+    old = _numbered("old", filled.columns)
+    new = _numbered("new", filled.columns)
+    keys = _numbered("key", filled.key)
+    return {
+        **merge.key_parts(filled.key),
+        "table": identifiers.relation(filled.table),
+        "query": identifiers.relation(filled.query),
+        "stage": identifiers.relation(filled.stage),
+        "names": identifiers.columns((*filled.key, *filled.columns)),
+        "has_key": _each(sql.SQL("t.{} IS NOT NULL"), filled.key, sql.SQL(" AND ")),
+        "old_and_new": _COMMA.join(
+            (
+                *_as(sql.SQL("t.{}"), filled.key, keys),
+                *_as(sql.SQL("t.{}"), filled.columns, old),
+                *_values(filled, new),
+            )
+        ),
+        "staged": identifiers.columns((*keys, *new)),
+        "old": identifiers.columns(old),
+        "new": identifiers.columns(new),
+    }
+
+
+def _values(filled: Filled, names: tuple[str, ...]) -> list[sql.Composed]:
+    """What each column should hold: a null of the query is a value, and no default's place."""
+    met = sql.SQL("n.{}").format(sql.Identifier(filled.key[0]))
+    values = sql.SQL("CASE WHEN {met} IS NULL THEN {default} ELSE n.{name} END AS {new}")
+    return [
+        values.format(
+            met=met,
+            # PostgreSQL wrote the default.
+            default=_NULL if default is None else sql.SQL(default),
+            name=sql.Identifier(column),
+            new=sql.Identifier(name),
+        )
+        for column, default, name in zip(filled.columns, filled.defaults, names, strict=True)
+    ]
+
+
+def _numbered(stem: str, of: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{stem}_{number}" for number in range(1, len(of) + 1))
+
+
+def _as(piece: sql.SQL, of: tuple[str, ...], names: tuple[str, ...]) -> list[sql.Composed]:
+    return [
+        sql.SQL("{} AS {}").format(piece.format(sql.Identifier(column)), sql.Identifier(name))
+        for column, name in zip(of, names, strict=True)
+    ]
+
+
+def _each(piece: sql.SQL, of: tuple[str, ...], joiner: sql.SQL) -> sql.Composed:
+    return joiner.join(piece.format(sql.Identifier(name)) for name in of)

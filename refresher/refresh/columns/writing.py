@@ -1,0 +1,226 @@
+"""Staged rows are written in batches, between whoever else writes to the table.
+
+    1  the fence, and is the run still ours?      whoever took it over goes on instead
+    2  lock the batch's rows, pass over locked ones
+    3  write what was locked, strike it off the stage; COMMIT
+
+What was locked by others is tried again in a further pass, until there has been time enough.
+
+Why no application ends in a deadlock with it: of rows it waits for none. A trigger or a foreign key
+may make it wait all the same, but for less than `_LOCK` and so for far less than the second
+(`deadlock_timeout`) that an application must have waited for this batch before PostgreSQL looks
+for a circle. A batch that waited for too long is rolled back, and its rows are tried again.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import psycopg
+from psycopg import sql
+
+from refresher.config.model import Timeouts
+from refresher.errors import FailureReason, RefreshError
+from refresher.postgres import identifiers
+from refresher.postgres.queries import load_queries
+from refresher.postgres.sessions import Connection
+from refresher.refresh.columns.staging import Filled
+from refresher.refresh.session import Session
+from refresher.refresh.transaction import CancelledError
+
+_QUERIES = load_queries("refresher.refresh.columns", "writing.sql")
+
+BATCH_ROWS = 500
+_LOCK = timedelta(milliseconds=50)
+_PASS_PAUSE_SECONDS = 0.1
+_RENEWAL_SECONDS = 1.0
+
+_TRY_AGAIN = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,  # others moved a row to another partition
+)
+
+_COMMA = sql.SQL(", ")
+_AND = sql.SQL(" AND ")
+
+
+class LostRunError(Exception):
+    """Somebody took the run over, or closed it: what is left to write is theirs."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What has been done so far."""
+
+    rows: int = 0
+    """Written."""
+    altered: int = 0
+    """Of these, those that differed again at once: a trigger of the table made them."""
+    refused: int = 0
+    """Rows that a trigger of the table kept as they were."""
+    done: int = 0
+    """Struck off the stage, be it because their row is gone."""
+
+    @property
+    def resisting(self) -> int:
+        """Rows that do not hold what was written to them."""
+        return self.altered + self.refused
+
+
+@dataclass(slots=True, kw_only=True)
+class Writing:
+    """The batches of one run. `cancelled` may be set from another thread."""
+
+    session: Session
+    view: str
+    run: int
+    filled: Filled
+    timeouts: Timeouts
+    max_rows_per_second: int | None
+    cancelled: threading.Event
+    tell: Callable[[Written], None]
+    """Called after each batch."""
+    written: Written = field(default_factory=Written, init=False)
+    _began: float = field(default=0.0, init=False)
+
+    def carry_out(self, total: int) -> Written:
+        """Write all of `total` staged rows.
+
+        Raises:
+            LostRunError: somebody else goes on with it.
+            CancelledError: it was cancelled; what was written stays written.
+            RefreshError: (lock_timeout) others held rows for too long; the rest is written.
+            psycopg.Error: whatever PostgreSQL says.
+        """
+        # Never another one: after a crash of the server the stage is empty, and all looks done.
+        connection = self.session.connection()
+        self._began = time.monotonic()
+        moved = self._began
+        while self.written.done < total:
+            before = self.written.done
+            self._pass(connection, total)
+            now = time.monotonic()
+            if self.written.done > before:
+                moved = now
+            elif now - moved >= self.timeouts.statement.total_seconds():
+                raise self._refused(total - self.written.done)
+            if self.written.done < total:
+                self._pause(connection, _PASS_PAUSE_SECONDS)
+        return self.written
+
+    def _pass(self, connection: Connection, total: int) -> None:
+        """Try each row that is left once."""
+        after: int | None = 0
+        while after is not None and self.written.done < total:
+            self._pause(connection, self._too_early())
+            if self.cancelled.is_set():
+                raise CancelledError
+            after = self._batch(connection, after)
+            self.tell(self.written)
+
+    def _batch(self, connection: Connection, after: int) -> int | None:
+        """Write those after a number; returns the last one that was tried, None at the end."""
+        begin = _QUERIES["begin"].format(settings=self._settings())
+        last: int | None = None
+        try:
+            connection.execute(begin)
+            self._hold_fence(connection)
+            found = connection.execute(self._query("next", after=after, batch=self._size))
+            last = found.fetchone()["last"]  # type: ignore[index]  # an aggregate returns one row
+            done = Written() if last is None else self._write(connection, after, last)
+            connection.execute("COMMIT")
+        except _TRY_AGAIN:
+            connection.execute("ROLLBACK")
+            return last
+        except BaseException:
+            if not connection.broken:
+                connection.execute("ROLLBACK")
+            raise
+        self.written.rows += done.rows
+        self.written.altered += done.altered
+        self.written.refused += done.refused
+        self.written.done += done.done
+        return last
+
+    def _write(self, connection: Connection, after: int, last: int) -> Written:
+        bounds = {"after": after, "last": last}
+        rows = connection.execute(self._query("lock", **bounds)).fetchall()
+        locked = [row["number"] for row in rows]
+        found = connection.execute(self._query("write", **bounds, locked=locked)).fetchone()
+        assert found is not None  # noqa: S101 - the query always returns one row
+        return Written(
+            rows=found["written"],
+            altered=found["altered"],
+            refused=len(locked) - found["written"],
+            done=found["struck"],
+        )
+
+    def _hold_fence(self, connection: Connection) -> None:
+        ours = {"view": self.view, "run": self.run}
+        try:
+            held = connection.execute(_QUERIES["hold_fence"], ours).fetchone()
+        except psycopg.errors.LockNotAvailable as error:
+            raise LostRunError from error
+        if held is None:
+            raise LostRunError
+
+    @property
+    def _size(self) -> int:
+        """Rows a batch: a slow pace is kept within a second, too."""
+        return min(BATCH_ROWS, self.max_rows_per_second or BATCH_ROWS)
+
+    def _too_early(self) -> float:
+        """Seconds until as many rows may have been written."""
+        if self.max_rows_per_second is None:
+            return 0.0
+        due = self._began + self.written.rows / self.max_rows_per_second
+        return max(0.0, due - time.monotonic())
+
+    def _pause(self, connection: Connection, seconds: float) -> None:
+        """Wait, and go on being known to live."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self.cancelled.wait(min(left, _RENEWAL_SECONDS)):
+                raise CancelledError
+            if left > _RENEWAL_SECONDS:
+                self._hold_fence(connection)
+
+    def _settings(self) -> sql.SQL:
+        limits = Timeouts(lock=min(_LOCK, self.timeouts.lock), statement=self.timeouts.statement)
+        return self.session.local_settings(limits)
+
+    def _query(self, name: str, **values: object) -> sql.Composed:
+        literals = {key: sql.Literal(value) for key, value in values.items()}
+        return _QUERIES[name].format(**_parts(self.filled), **literals)
+
+    def _refused(self, left: int) -> RefreshError:
+        rows = "1 row" if left == 1 else f"{left:,} rows"
+        message = (
+            f"{rows} of {self.filled.table} could not be written, for others kept them locked; all"
+            " others are. Look for long transactions that write to it"
+        )
+        return RefreshError(message, reason=FailureReason.LOCK_TIMEOUT)
+
+
+def _parts(filled: Filled) -> dict[str, sql.Composable]:
+    """`t` is the table, `s` the stage."""
+    keys = [
+        sql.SQL("t.{} = s.{}").format(sql.Identifier(name), sql.Identifier(f"key_{number}"))
+        for number, name in enumerate(filled.key, 1)
+    ]
+    new = [
+        (sql.Identifier(name), sql.Identifier(f"new_{number}"))
+        for number, name in enumerate(filled.columns, 1)
+    ]
+    return {
+        "table": identifiers.relation(filled.table),
+        "stage": identifiers.relation(filled.stage),
+        "match": _AND.join(keys),
+        "assignments": _COMMA.join(sql.SQL("{} = s.{}").format(*pair) for pair in new),
+        "now": _COMMA.join(sql.SQL("t.{}").format(name) for name, _ in new),
+        "wanted": _COMMA.join(sql.SQL("s.{}").format(value) for _, value in new),
+        "strength": sql.SQL("UPDATE" if filled.identifying else "NO KEY UPDATE"),
+    }
