@@ -27,7 +27,6 @@ from refresher.postgres.sessions import Connection
 _QUERIES = load_queries("refresher.refresh", "merge.sql")
 
 _COMMA = sql.SQL(", ")
-_CAST = sql.SQL("{name}::{type} AS {name}")
 _ASSIGNMENT = sql.SQL("{name} = n.{name}")
 _EQUAL = sql.SQL("t.{name} = n.{name}")
 _IS_NULL = sql.SQL("{name} IS NULL")
@@ -177,11 +176,8 @@ def parts(target: Target, key: tuple[str, ...]) -> dict[str, sql.Composable]:
         "table": identifiers.relation(target.relation),
         "query": identifiers.relation(target.query),
         "columns": identifiers.columns(names),
-        "outputs": _COMMA.join(
-            # PostgreSQL wrote the type.
-            _CAST.format(name=sql.Identifier(name), type=sql.SQL(type_))
-            for name, type_ in target.columns.items()
-        ),
+        # As they are: a cast would cut what is too long for a column that somebody made narrower.
+        "outputs": identifiers.columns(names),
         "values": each(sql.SQL("n.{name}"), names),
         "assignments": each(_ASSIGNMENT, names),
         "key": each(sql.SQL("n.{name}"), key),
