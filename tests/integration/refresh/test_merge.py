@@ -156,7 +156,7 @@ def test_values_may_change_places_in_another_unique_index(workshop: Workshop) ->
     assert workshop.execute("SELECT merge_churn FROM refresher.state") == [{"merge_churn": 10}]
 
 
-def test_somebody_elses_write_meanwhile_is_no_loss(
+def test_what_somebody_else_wrote_since_is_put_right(
     workshop: Workshop, bystander: Connection
 ) -> None:
     view = workshop.table("m", "SELECT id, v FROM t, LATERAL pg_sleep(0)")
