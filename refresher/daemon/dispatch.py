@@ -41,7 +41,8 @@ class Dispatcher:
     submit: Callable[[Task], None]
     wake: Callable[[Iterable[str]], None]
     emit: Listener
-    _submitted: set[str] = field(default_factory=set)
+    _submitted: dict[str, str] = field(default_factory=dict)
+    """The views that workers have, each with the one whose task it is: of a group all have one."""
     _line: Line = field(default_factory=Line)
     """Those that are due and have not begun."""
     _since: dict[str, datetime] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Dispatcher:
         """Who would begin now, most urgent first: to be decided about anew before."""
         now = time.monotonic()
         with self._lock:
-            free = self.database.max_parallel + self._ahead.number - len(self._submitted)
+            free = self.database.max_parallel + self._ahead.number - self._tasks
             if now < self._full_until:
                 return []
             return self._line.first(free, lambda name: self._held_until.get(name, 0.0) <= now)
@@ -128,7 +129,8 @@ class Dispatcher:
                 woken |= self._conclude(name, result, downstream)
         finally:
             with self._lock:
-                self._submitted -= names
+                for name in names:
+                    self._submitted.pop(name, None)
                 self._show()
         # Even if that is nobody: whoever is first in line is looked at each time.
         self.wake(woken)
@@ -182,7 +184,7 @@ class Dispatcher:
             names = {view.name, *(other.name for other in others)}
             for name in names:
                 self._line.leave(name)
-            self._submitted |= names
+            self._submitted |= dict.fromkeys(names, view.name)
             since = self._since.get(view.name, due.ready_at)
         task = Task(
             view=view,
@@ -240,7 +242,12 @@ class Dispatcher:
             self._degraded[name] = problem
             self.emit(ViewDegraded(database=self.database.alias, view=name, problem=problem))
 
+    @property
+    def _tasks(self) -> int:
+        """How many workers it takes: a group takes one."""
+        return len(set(self._submitted.values()))
+
     def _show(self) -> None:
-        busy = min(len(self._submitted), self.database.max_parallel)
-        self.vitals.queue_length = len(self._line) + len(self._submitted) - busy
+        busy = min(self._tasks, self.database.max_parallel)
+        self.vitals.queue_length = len(self._line) + self._tasks - busy
         self.vitals.workers_busy = busy

@@ -71,7 +71,7 @@ def choose(facts: ChooseFacts) -> Chosen:
     match facts.strategy:
         case Strategy.FULL:
             return Choice(Strategy.FULL, "configured")
-        case Strategy.CONCURRENT | Strategy.MERGE:
+        case Strategy.CONCURRENT | Strategy.MERGE:  # the latter no materialized view is let have
             if facts.unique_index is None:
                 return _no_index(facts)
             return Choice(Strategy.CONCURRENT, "configured")

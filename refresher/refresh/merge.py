@@ -27,7 +27,6 @@ from refresher.postgres.sessions import Connection
 _QUERIES = load_queries("refresher.refresh", "merge.sql")
 
 _COMMA = sql.SQL(", ")
-_CAST = sql.SQL("{name}::{type} AS {name}")
 _ASSIGNMENT = sql.SQL("{name} = n.{name}")
 _EQUAL = sql.SQL("t.{name} = n.{name}")
 _IS_NULL = sql.SQL("{name} IS NULL")
@@ -182,31 +181,28 @@ def parts(target: Target, key: tuple[str, ...]) -> dict[str, sql.Composable]:
     """What the queries of a comparison are made of: `t` is the target, `n` what is new."""
     assert target.query is not None  # noqa: S101 - the caller made sure that it is maintained
     names = tuple(target.columns)
-
     return {
         **key_parts(key),
         "table": identifiers.relation(target.relation),
         "query": identifiers.relation(target.query),
         "columns": identifiers.columns(names),
-        "outputs": _COMMA.join(
-            # PostgreSQL wrote the type.
-            _CAST.format(name=sql.Identifier(name), type=sql.SQL(type_))
-            for name, type_ in target.columns.items()
-        ),
-        "values": _each(_NEW, names),
-        "assignments": _each(_ASSIGNMENT, names),
+        # As they are: a cast would cut what is too long for a column that somebody made narrower.
+        "outputs": identifiers.columns(names),
+        "values": each(_NEW, names),
+        "assignments": each(_ASSIGNMENT, names),
     }
 
 
 def key_parts(key: tuple[str, ...]) -> dict[str, sql.Composable]:
     """What of these concerns the key alone."""
     return {
-        "key": _each(_NEW, key),
-        "key_texts": sql.SQL("ARRAY[{}]").format(_each(_TEXT, key)),
-        "null": _each(_IS_NULL, key, sql.SQL(" OR ")),
-        "match": _each(_EQUAL, key, sql.SQL(" AND ")),
+        "key": each(_NEW, key),
+        "key_texts": sql.SQL("ARRAY[{}]").format(each(_TEXT, key)),
+        "null": each(_IS_NULL, key, sql.SQL(" OR ")),
+        "match": each(_EQUAL, key, sql.SQL(" AND ")),
     }
 
 
-def _each(piece: sql.SQL, of: tuple[str, ...], joiner: sql.SQL = _COMMA) -> sql.Composed:
+def each(piece: sql.SQL, of: tuple[str, ...], joiner: sql.SQL = _COMMA) -> sql.Composed:
+    """A piece for each of some columns."""
     return joiner.join(piece.format(name=sql.Identifier(name)) for name in of)

@@ -39,7 +39,7 @@ CREATE TABLE refresher.view (
     name text PRIMARY KEY,
     schema_name text NOT NULL,
     relation_name text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('view', 'materialized_view', 'table', 'columns')),
+    kind text NOT NULL CHECK (kind IN ('view', 'materialized_view', 'table')),
     upstreams text[] NOT NULL DEFAULT '{}',
     unmanaged text[] NOT NULL DEFAULT '{}',
     target_lag interval,

@@ -6,7 +6,8 @@ import pytest
 
 from tests.acceptance.process import RefresherProcess
 from tests.conftest import Database
-from tests.project import Project, materialized
+from tests.project import Project, gate_shut, gated, materialized, refreshing
+from tests.waiting import wait_until
 
 ITEMS = "SELECT id, v FROM item"
 
@@ -87,3 +88,25 @@ def test_a_pause_holds_them_all(grouped: Project) -> None:
     assert grouped.call("resume", "items") == 0
     states = grouped.run("status", "--json").json()
     assert not [view for view in states if view["paused"]]
+
+
+def test_a_group_takes_one_worker(project: Project, database: Database) -> None:
+    together = {"group": "together", "schedule": {"every": "1s"}}
+    project.configure(
+        {
+            "first": gated(**together),
+            "second": gated(**together),
+            "third": gated(**together),
+            "other": materialized("SELECT 1 AS id", schedule={"every": "1s"}),
+        },
+        databases={"crm": {"conninfo": "${DATABASE_URL}", "max_parallel": 2}},
+    )
+    project.apply()
+    with database.connect() as keeper, project.daemon() as daemon:
+        with gate_shut(keeper):
+            wait_until(lambda: refreshing(keeper), what="the group at work")
+            seen = daemon.mark()
+            for _ in range(2):
+                daemon.wait_for_log("run.succeeded", view="other", since=seen)
+                seen = daemon.mark()
+        assert daemon.stop() == 0

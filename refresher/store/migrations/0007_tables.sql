@@ -1,9 +1,9 @@
--- Views of further kinds: tables that refresher maintains, and columns of others' tables; audits, which
--- look again at a sample of what a refresh wrote, and rows that were put right.
+-- Tables that refresher maintains; audits, which look again at a sample of what a refresh wrote, and
+-- rows that were put right.
 
 ALTER TABLE refresher.view DROP CONSTRAINT view_kind_check;
 ALTER TABLE refresher.view ADD CONSTRAINT view_kind_check
-    CHECK (kind IN ('view', 'materialized_view', 'table', 'columns'));
+    CHECK (kind IN ('view', 'materialized_view', 'table'));
 
 ALTER TABLE refresher.state ADD COLUMN merge_seconds double precision;
 ALTER TABLE refresher.state ADD COLUMN merge_churn bigint;

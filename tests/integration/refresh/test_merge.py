@@ -156,7 +156,7 @@ def test_values_may_change_places_in_another_unique_index(workshop: Workshop) ->
     assert workshop.execute("SELECT merge_churn FROM refresher.state") == [{"merge_churn": 10}]
 
 
-def test_somebody_elses_write_meanwhile_is_no_loss(
+def test_what_somebody_else_wrote_since_is_put_right(
     workshop: Workshop, bystander: Connection
 ) -> None:
     view = workshop.table("m", "SELECT id, v FROM t, LATERAL pg_sleep(0)")
@@ -236,3 +236,14 @@ def test_another_key_than_the_tables_is_refused(workshop: Workshop) -> None:
     view = workshop.table("m", "SELECT id, v FROM t")
     run = workshop.refresh(replace(view, key=("v",)))
     assert run.failure is FailureReason.DEFINITION
+
+
+@pytest.mark.parametrize("type_", ["varchar(1)", "bigint"])
+def test_a_column_that_somebody_altered_gets_nothing_that_does_not_fit(
+    workshop: Workshop, type_: str
+) -> None:
+    view = workshop.table("m", "SELECT id, 'v' || v AS v FROM t WHERE v < 10")
+    workshop.execute(f"ALTER TABLE m ALTER COLUMN v TYPE {type_} USING NULL")
+    run = workshop.refresh(view)
+    assert run.outcome is Outcome.FAILED
+    assert workshop.rows("m") == []
