@@ -64,14 +64,14 @@ WITH slot AS MATERIALIZED (
     -- One of the places to refresh at, for as long as this transaction lives.
     SELECT number
     FROM refresher.slot
-    WHERE number <= %(max_parallel)s
+    WHERE number <= %(max_parallel)s AND NOT %(has_slot)s
     ORDER BY number
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
 ), free AS MATERIALIZED (
     SELECT f.view
     FROM refresher.fence AS f
-    WHERE f.view = %(view)s AND EXISTS (SELECT FROM slot)
+    WHERE f.view = %(view)s AND (%(has_slot)s OR EXISTS (SELECT FROM slot))
     FOR NO KEY UPDATE OF f NOWAIT
 ), taken AS (
     UPDATE refresher.fence AS f
@@ -81,7 +81,7 @@ WITH slot AS MATERIALIZED (
     RETURNING f.view
 )
 SELECT
-    EXISTS (SELECT FROM slot) AS slot,
+    %(has_slot)s OR EXISTS (SELECT FROM slot) AS slot,
     taken.view IS NOT NULL AS fence,
     transaction_timestamp() AS as_of,
     pg_current_snapshot()::text AS watermark,

@@ -70,8 +70,13 @@ class Member:
         """Before the transaction: note the files of sources that can't be locked."""
         self._files = storage_files(connection, self.target.unlockable_storages)
 
-    def take_fence(self, connection: Connection, worker: str) -> None:
+    def take_fence(self, connection: Connection, worker: str, *, has_slot: bool) -> None:
         """Steps 3 to 5. The first SELECT takes the snapshot that everything after it sees.
+
+        Args:
+            connection: in the transaction.
+            worker: who does it.
+            has_slot: whether the transaction has one already: it takes one place in all.
 
         Raises:
             NotBegunError: somebody else holds the fence, or every slot is taken.
@@ -82,6 +87,7 @@ class Member:
         statements = _TAKE_FENCE_BELOW if task.upstreams else _TAKE_FENCE
         parameters = {
             "max_parallel": task.max_parallel,
+            "has_slot": has_slot,
             "view": task.view.name,
             "run": self.run.id,
             "worker": worker,

@@ -99,8 +99,8 @@ class Transaction:
 
     def _take_fences(self, connection: Connection) -> None:
         """Steps 3 to 5."""
-        for member in self.members:
-            member.take_fence(connection, self.session.worker)
+        for number, member in enumerate(self.members):
+            member.take_fence(connection, self.session.worker, has_slot=number > 0)
         overtaken = any(member.overtaken for member in self.members)
         if overtaken or all(member.discharged for member in self.members):
             raise NotBegunError(Obstacle.DISCHARGED)

@@ -2,16 +2,22 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import LiteralString
 
 import pytest
+from psycopg.rows import DictRow
 
 from refresher.config.model import Audit, Checks, View
 from refresher.errors import FailureReason
 from refresher.events import RunFinished
+from refresher.postgres.sessions import Connection
+from refresher.refresh.attempt import Attempt
+from refresher.refresh.session import Session
 from refresher.refresh.task import Ended, NotBegun, Obstacle, Task
 from refresher.runs import Outcome, Run, Trigger
 from refresher.store.state import read_clock
-from tests.integration.refresh.conftest import Workshop
+from tests.integration.refresh.conftest import Background, Workshop
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -95,6 +101,44 @@ def test_a_busy_member_leaves_no_record_of_any(workshop: Workshop, group: list[V
         result = workshop.attempt(task.view, others=task.others).run()
     assert result == NotBegun(Obstacle.FENCE)
     assert numbers == {view.name: len(workshop.history(view)) for view in group}
+
+
+WATCHED = """
+CREATE FUNCTION watched() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(ascii(NEW.view));
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER watched BEFORE UPDATE ON refresher.fence FOR EACH ROW EXECUTE FUNCTION watched();
+"""
+WAITING = "SELECT 1 AS one FROM pg_locks WHERE NOT granted AND objid = ascii(%s)"
+SLOT = "SELECT FROM refresher.slot WHERE number = 1 FOR NO KEY UPDATE NOWAIT"
+
+
+def test_they_take_one_slot(
+    workshop: Workshop, group: list[View], bystander: Connection, other_session: Session
+) -> None:
+    """The one that another refresh gives back in the meantime is not theirs, too."""
+    workshop.execute(WATCHED)
+    task = replace(task_of(workshop, group), max_parallel=2)
+    first, *_, last = (member.view.name for member in task.in_order())
+
+    def ask(question: LiteralString, name: str) -> list[DictRow]:
+        return workshop.connection.execute(question, [name]).fetchall()
+
+    for name in (first, last):
+        ask("SELECT pg_advisory_lock(ascii(%s))", name)
+    with bystander.transaction():
+        bystander.execute(SLOT)
+        attempt = Background(Attempt(other_session, task, workshop.events.append))
+        wait_until(lambda: ask(WAITING, first), what="the first one at its fence")
+    ask("SELECT pg_advisory_unlock(ascii(%s))", first)
+    wait_until(lambda: ask(WAITING, last), what="the last one at its fence")
+    with bystander.transaction():
+        bystander.execute(SLOT)
+    ask("SELECT pg_advisory_unlock(ascii(%s))", last)
+    assert attempt.run().succeeded
 
 
 def test_what_is_discharged_for_all_is_not_done_again(
