@@ -51,6 +51,8 @@ def main(arguments: Sequence[str], kinds: Sequence[Kind[Any] | Solo] = KINDS) ->
     began = time.monotonic()
     report = [row for group in groups(chosen) for row in _play(group, options)]
     print(f"\n{table(report)}\nseed {options.seed}, {time.monotonic() - began:.0f} s in all")
+    # Once more: of a long output the end is what is read, or all that is kept.
+    _show_violations([told for row in report for told in row.told])
     return 1 if any(row.violations for row in report) else 0
 
 
@@ -80,13 +82,17 @@ def _play(group: Sequence[Kind[Any] | Solo], options: argparse.Namespace) -> lis
             _tell,
         )
     found = violations(seen)
+    _show_violations(list(map(str, found)))
+    shown = list(rows(seen, found))
+    print(f"{describe(seen)}\n{table(shown)}", flush=True)
+    return shown
+
+
+def _show_violations(found: Sequence[str]) -> None:
     for violation in found[:_SHOWN]:
         print(f"VIOLATION {violation}")
     if len(found) > _SHOWN:
         print(f"… and {len(found) - _SHOWN} more")
-    shown = list(rows(seen, found))
-    print(f"{describe(seen)}\n{table(shown)}", flush=True)
-    return shown
 
 
 def _tell(chapter: Chapter) -> None:
@@ -97,13 +103,13 @@ def _tell(chapter: Chapter) -> None:
 def _play_alone(kind: Solo, options: argparse.Namespace) -> Row:
     began = time.monotonic()
     findings = kind.run(_times(kind, options), random.Random(options.seed))  # noqa: S311 - faults to be repeated
-    for violation in findings.violations[:_SHOWN]:
-        print(f"VIOLATION {violation}")
+    _show_violations(findings.violations)
     row = Row(
         kind=kind.name,
         times=findings.times,
         seconds=time.monotonic() - began,
         violations=len(findings.violations),
+        told=list(findings.violations),
         measured=[findings.note] if findings.note else [],
     )
     print(table([row]), flush=True)

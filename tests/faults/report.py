@@ -23,6 +23,8 @@ class Row:
     successes: int | None = None
     reads: int | None = None
     violations: int = 0
+    told: list[str] = field(default_factory=list)
+    """The violations, in words."""
     measured: list[str] = field(default_factory=list)
 
     def cells(self) -> tuple[str, ...]:
@@ -55,13 +57,15 @@ def rows(seen: Observations, found: Sequence[Violation]) -> Iterator[Row]:
     """One row a kind that was played on this stage; what belongs to none is the last one's."""
     for number, chapter in enumerate(seen.chapters):
         last = number == len(seen.chapters) - 1
+        own = [violation for violation in found if _belongs(violation, chapter, seen, last=last)]
         yield Row(
             kind=chapter.kind,
             times=sum(injection.kind == chapter.kind for injection in seen.injections),
             seconds=(chapter.ended_at - chapter.began_at).total_seconds(),
             successes=sum(_within(success.as_of, chapter) for success in seen.successes),
             reads=sum(_within(reading.at, chapter) for reading in seen.readings),
-            violations=sum(_belongs(violation, chapter, seen, last=last) for violation in found),
+            violations=len(own),
+            told=list(map(str, own)),
             measured=list(_measured(seen, chapter)),
         )
 

@@ -11,9 +11,11 @@ from tests.faults.kind import Findings
 
 _MOST_SECONDS = 1200
 _WORKERS = "2"
-_FAILED = re.compile(r"^(?:FAILED|ERROR) .*$", re.MULTILINE)
-_SUMMARY = re.compile(r"^\d+ passed.*$", re.MULTILINE)
-_TAIL = 2000
+_FAILED = re.compile(r"^(?:FAILED|ERROR|E  ) .*$", re.MULTILINE)
+"""Which tests failed, and what pytest marks as the reason."""
+_SUMMARY = re.compile(r"^\d+ (?:passed|failed|error).*$", re.MULTILINE)
+_TAIL = 4000
+_LINE = 300
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -34,5 +36,6 @@ def play(tests: str, times: int, *, environment: Mapping[str, str] = _NOTHING) -
         )
         notes += _SUMMARY.findall(done.stdout)
         if done.returncode != 0:
-            violations += _FAILED.findall(done.stdout) or [done.stdout[-_TAIL:]]
+            told = "\n".join(line[:_LINE] for line in _FAILED.findall(done.stdout))
+            violations.append((told or done.stdout)[-_TAIL:])
     return Findings(times=times, violations=violations, note="; ".join(notes))
