@@ -148,7 +148,7 @@ def _choose(task: Task, target: Target, numbers: Mapping[str, Any]) -> Choice:
         full_seconds=numbers["full_seconds"],
         concurrent_seconds=numbers["concurrent_seconds"],
         concurrent_churn=numbers["concurrent_churn"],
-        is_table=task.view.kind is Kind.TABLE,
+        only=task.view.kind.strategies[0] if len(task.view.kind.strategies) == 1 else None,
         merge_seconds=numbers["merge_seconds"],
         merge_churn=numbers["merge_churn"],
     )
