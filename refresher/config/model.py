@@ -29,6 +29,11 @@ class Kind(StrEnum):
     """Columns of a table that is somebody else's: refresher fills them, row by row."""
 
     @property
+    def has_contents(self) -> bool:
+        """Whether it is a relation that stores rows."""
+        return self in {Kind.MATERIALIZED_VIEW, Kind.TABLE}
+
+    @property
     def strategies(self) -> tuple[Strategy, ...]:
         """How a view of this kind can be refreshed."""
         match self:

@@ -6,11 +6,10 @@ from typing import Any
 
 from refresher.catalog.introspection import (
     READ_TARGET,
-    RELATION_KINDS,
     names_of,
     target_of,
 )
-from refresher.catalog.model import Target
+from refresher.catalog.model import RELATION_KINDS, Target
 from refresher.config.model import Kind, View
 from refresher.errors import FailureReason, RefreshError
 from refresher.names import quoted

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from refresher.catalog.fillable import why_not_fillable
+from refresher.errors import FailureReason, RefreshError
 from refresher.names import STORE, RelationName, fitted_name
 from refresher.postgres import identifiers
 from refresher.postgres.queries import load_queries
@@ -54,11 +56,15 @@ def read_filled(
     columns: tuple[str, ...],
     query: RelationName,
 ) -> Filled:
-    """What is to be filled, as its table stands. The columns exist: a plan has made sure of it.
+    """What is to be filled, as its table stands.
 
     Raises:
+        RefreshError: (definition) it can't be, as things stand.
         psycopg.Error: whatever PostgreSQL says.
     """
+    problems = why_not_fillable(connection, table, key, columns)
+    if problems:
+        raise RefreshError("; ".join(problems), reason=FailureReason.DEFINITION)
     wanted = {"schema": table.schema, "name": table.name, "columns": list(columns)}
     found = connection.execute(_QUERIES["read_filled"], wanted).fetchone()
     assert found is not None  # noqa: S101 - an aggregate always returns one row
