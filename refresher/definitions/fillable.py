@@ -1,4 +1,4 @@
-"""Whether a table's columns can be filled from a definition: PostgreSQL is asked, nothing is done."""
+"""Whether columns can be filled from a definition: PostgreSQL is asked, nothing is done."""
 
 from collections.abc import Iterator
 
