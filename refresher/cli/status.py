@@ -113,6 +113,8 @@ def _notes(view: ViewSnapshot, now: datetime) -> list[str]:
     """What is unusual about a view, and what it waits for."""
     states = {"missing": view.missing, "running": view.stored.running, "paused": view.paused}
     notes = [state for state, holds in states.items() if holds]
+    if view.stored.rows_total is not None:
+        notes.append(f"{view.stored.rows_done:,} of {view.stored.rows_total:,} rows written")
     if view.stored.distrust is not None:
         notes.append(DISTRUSTED[view.stored.distrust])
     if view.waiting not in {None, *notes}:

@@ -141,6 +141,7 @@ class Filling:
             "data_as_of": self.age.data_as_of,
             "oldest": list(self.age.oldest),
             "watermark": facts["watermark"],
+            "place": str(self.view.place),
             "upstreams_seen": Jsonb(facts["upstreams_seen"]),
             "relation": oid,
             "strategy": self._strategy,

@@ -95,6 +95,8 @@ class ViewSnapshot:
             "waiting": self.waiting,
             "paused": self.paused,
             "running": self.stored.running,
+            "rows_done": self.stored.rows_done,
+            "rows_total": self.stored.rows_total,
             "broken_checks": [_check_as_json(broken) for broken in self.broken_checks],
             "drift": self._drift_as_json(),
             "drift_looked_at": _text(self.watched.looked_at),
