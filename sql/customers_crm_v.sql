@@ -42,11 +42,10 @@ SELECT
     metrics.last_ticket_at,
     metrics.engagement_score,
     segments.customer_segments,
-    sources.source,
-    coalesce(sources.customer_since, customers.created_at) AS customer_since
+    metrics.source,
+    coalesce(metrics.customer_since, customers.created_at) AS customer_since
 FROM customer_engagement_metrics AS metrics
 JOIN customer_profiles AS customers ON customers.id = metrics.customer_id
-LEFT JOIN customer_sources AS sources ON sources.customer_id = customers.id
 LEFT JOIN LATERAL (
     SELECT
         (array_agg(trim(email) ORDER BY is_primary DESC, id))[1] AS email,

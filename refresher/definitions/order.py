@@ -18,12 +18,17 @@ from refresher.definitions.affected import (
 )
 from refresher.definitions.model import Subject
 from refresher.definitions.shadow import mentions
+from refresher.graph import Graph
 
 
 def in_order(
-    subjects: Mapping[str, Subject], exchanges: Sequence[Exchange]
+    subjects: Mapping[str, Subject], exchanges: Sequence[Exchange], graph: Graph
 ) -> Iterator[Exchange | str]:
-    """Exchanges and all other views by label, each after everything it needs."""
+    """Exchanges and all other views by label, each after everything it needs.
+
+    Who reads filled columns comes after they are filled, where that is possible: it would show them
+    empty.
+    """
     member = {
         label: number
         for number, exchange in enumerate(exchanges)
@@ -36,10 +41,25 @@ def in_order(
         nodes.setdefault(node, set()).update(needed - {node})
     for number, exchange in enumerate(exchanges):
         nodes[number] |= released(subjects, exchange)
+    wanted: dict[int | str, set[int | str]] = {
+        label: {member.get(read, read) for read in graph.reads[label] if subjects[read].view.fills}
+        for label in subjects
+        if label in graph.reads and label not in member
+    }
+    try:
+        ordered = _sorted(
+            {node: needed | wanted.get(node, set()) for node, needed in nodes.items()}
+        )
+    except CycleError:
+        ordered = _sorted(nodes)
+    for node in ordered:
+        yield exchanges[node] if isinstance(node, int) else node
+
+
+def _sorted(nodes: Mapping[int | str, set[int | str]]) -> list[int | str]:
     # Sorted, so that a plan is the same whenever it is made.
     ordered = {node: sorted(needed, key=str) for node, needed in nodes.items()}
-    for node in TopologicalSorter(ordered).static_order():
-        yield exchanges[node] if isinstance(node, int) else node
+    return list(TopologicalSorter(ordered).static_order())
 
 
 def released(subjects: Mapping[str, Subject], exchange: Exchange) -> frozenset[str]:

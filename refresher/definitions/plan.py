@@ -108,7 +108,7 @@ class _Planner:
     def _steps(self) -> Iterator[Step]:
         for label, before in self._facts.renamed.items():
             yield Rename(views=(label,), before=before, why=(f"it was called {before}",))
-        for group in in_order(self._subjects, self._exchanges):
+        for group in in_order(self._subjects, self._exchanges, self._facts.graph):
             if isinstance(group, Exchange):
                 yield self._swap(group)
                 for label in self._ordered(group.beside):

@@ -58,7 +58,8 @@ def cure(config: Config, stage: Stage) -> None:
     """
     stage.begin(
         "The cure",
-        "customer_sources, a materialized view, searches once for all; the list joins it.",
+        "customer_sources searches once for all customers; customer_metrics writes what it finds"
+        " into the table that the list reads.",
     )
     with stage.working("Applying config.yaml") as on_step:
         applied = _apply(config, on_step)

@@ -62,7 +62,10 @@ CREATE TABLE customer_engagement_metrics (
     total_tickets integer NOT NULL,
     open_tickets integer NOT NULL,
     last_ticket_at timestamptz,
-    engagement_score integer NOT NULL
+    engagement_score integer NOT NULL,
+    -- Nobody has filled these yet.
+    source text,
+    customer_since timestamptz
 );
 -- The order the list is read in: its first page is the index's first fifty entries.
 CREATE INDEX idx_customer_engagement_metrics_last_order_date

@@ -63,6 +63,7 @@ def test_they_are_filled_and_everything_else_is_left_alone(crm: Workbench) -> No
     steps = crm.apply_well()
     assert ("create", "m") in steps
     assert steps.index(("populate", "sources")) < steps.index(("populate", "m"))
+    assert steps.index(("populate", "m")) < steps.index(("create", "list")), "it would show nothing"
     assert filled(crm) == EXPECTED
     assert crm.execute("SELECT name, since FROM target WHERE id = 3") == [("n3", None)]
     after = crm.execute("SELECT oid, relacl, relowner FROM pg_class WHERE relname = 'target'")
