@@ -25,6 +25,7 @@ def test_the_example_loads_with_nothing_but_its_url() -> None:
     assert {name: view.kind for name, view in config.views.items()} == {
         "customer_orders_v": Kind.VIEW,
         "customer_sources": Kind.MATERIALIZED_VIEW,
+        "customer_metrics": Kind.COLUMNS,
         "source_performance": Kind.MATERIALIZED_VIEW,
         "customers_crm_v": Kind.VIEW,
     }
