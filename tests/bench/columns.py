@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,14 +25,13 @@ import yaml
 from refresher.postgres.sessions import Connection
 from tests.bench import daemon
 from tests.bench.ground import DATABASE, Ground, prepared
+from tests.bench.phases import WITHOUT, Phase, table
 from tests.bench.progress import Progress
-from tests.bench.writing import Pace, Written, writing
+from tests.bench.writing import Pace, writing
 
 _VIEW = "customer_metrics"
 _CHANGE_SECONDS = 5.0
 _SETTLE_SECONDS = 3.0
-_TIMES = 2
-"""Refreshes of changes are measured so often."""
 _ROWS = 20
 """Of each transaction."""
 _SETTINGS = {
@@ -91,24 +90,6 @@ FROM refresher.run WHERE id > %s
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """Some time in which applications wrote, with refresher or without."""
-
-    name: str
-    began: float
-    ended: float
-    """By the monotonic clock."""
-    rows: int
-    """Written by refresher."""
-    working: float
-    """Seconds for which its runs lasted."""
-
-    @property
-    def span(self) -> tuple[float, float]:
-        return self.began, self.ended
-
-
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What stands in the end, when all is at rest."""
@@ -142,7 +123,7 @@ class _Bench:
 
     def without(self, seconds: float) -> None:
         """Measure a while without refresher."""
-        with self._phase("without"):
+        with self._phase(WITHOUT):
             time.sleep(seconds)
 
     def backfill(self, pace: int | None) -> None:
@@ -268,16 +249,13 @@ def main() -> int:
         bench = _Bench(ground=ground, customers=options.customers, progress=progress)
         bench.prepare()
         with writing(ground, pace) as written, bench.changing():
-            bench.without(options.seconds)
-            bench.backfill(None)
-            bench.without(options.seconds)
-            for most in options.paces:
-                bench.change_all()
+            for most in [*[None] * options.rounds, *options.paces]:
+                bench.without(options.seconds)
                 bench.backfill(most)
                 bench.without(options.seconds)
-            for _ in range(_TIMES):
                 bench.refreshes(options.seconds)
-                bench.without(options.seconds)
+                bench.change_all()
+            bench.without(options.seconds)
         judged = bench.judge()
     progress.end()
     lost = written.committed() * _ROWS - judged.visits
@@ -287,7 +265,7 @@ def main() -> int:
         f" writers, each {pace.transactions_a_second:g} transactions of {_ROWS} rows a second;"
         f" {time.monotonic() - began:.0f} s\n"
     )
-    print(_table(bench.phases, written))
+    print(table(bench.phases, written))
     print(
         f"\napplications: {written.committed():,} transactions, {errors.total()} errors"
         f" {dict(errors) or ''}, {lost} of their updates lost\n"
@@ -302,32 +280,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--rate", type=float, default=25, help="transactions a second, of each")
     parser.add_argument("--seconds", type=float, default=30, help="of each time without a backfill")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--paces", type=int, nargs="*", default=[5000], help="max_rows_per_second of more backfills"
+        "--paces", type=int, nargs="*", default=[10_000], help="max_rows_per_second of more rounds"
     )
     return parser.parse_args()
-
-
-def _table(phases: Sequence[Phase], written: Written) -> str:
-    head = ("", "seconds", "p50", "p99", "of without", "longest", "rows/s", "at work")
-    lines = ["{:<26}{:>8}{:>11}{:>11}{:>12}{:>11}{:>9}{:>9}".format(*head)]
-    for number, phase in enumerate(phases):
-        waits = written.waits([phase.span])
-        line = (
-            f"{phase.name:<26}{phase.ended - phase.began:>8.1f}"
-            f"{waits.p50 * 1000:>8.1f} ms{waits.p99 * 1000:>8.1f} ms"
-        )
-        if phase.working:
-            beside = written.waits([phases[number - 1].span, phases[number + 1].span])
-            line += f"{waits.p99 / beside.p99:>11.2f}x"
-        else:
-            line += f"{'':>12}"
-        line += f"{waits.longest * 1000:>8.1f} ms"
-        if phase.working:
-            share = phase.working / (phase.ended - phase.began)
-            line += f"{phase.rows / phase.working:>9,.0f}{share:>9.0%}"
-        lines.append(line)
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
