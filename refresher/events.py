@@ -17,6 +17,16 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunProgressed:
+    """Columns are being filled, and this is how far: `run.progress`."""
+
+    database: str
+    view: str
+    rows_done: int
+    rows_total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """A run ended and its record is committed: `run.succeeded`, `run.failed` and so on."""
 
@@ -241,6 +251,7 @@ class DaemonStopped:
 
 Event: TypeAlias = (
     RunStarted
+    | RunProgressed
     | RunFinished
     | DatabaseUp
     | DatabaseDown

@@ -135,6 +135,11 @@ def query_name(table: RelationName) -> RelationName:
     return RelationName(STORE, whole)
 
 
+def columns_query_name(view: str) -> RelationName:
+    """Where the query is kept that a view fills columns from, called like the view."""
+    return RelationName(STORE, fitted_name(view, suffix="columns"))
+
+
 def quoted(name: str) -> str:
     """A name as people write it in SQL, in quotes only where PostgreSQL needs them.
 

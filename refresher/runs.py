@@ -24,6 +24,7 @@ class Strategy(StrEnum):
     FULL = "full"
     CONCURRENT = "concurrent"
     MERGE = "merge"
+    COLUMNS = "columns"
 
 
 class Outcome(StrEnum):

@@ -73,6 +73,8 @@ def make_stored(view: View, **changes: Any) -> ViewState:
         rows=15_549 if refreshed else None,
         last_change_at=NOON + timedelta(seconds=1) if refreshed else None,
         running=False,
+        rows_done=None,
+        rows_total=None,
         paused_until=None,
         requested_at=None,
         requested_strategy=None,

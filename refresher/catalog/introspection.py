@@ -6,16 +6,13 @@ from types import MappingProxyType
 
 from psycopg.rows import DictRow
 
-from refresher.catalog.model import Source, Target
-from refresher.config.model import Kind, View
+from refresher.catalog.model import RELATION_KINDS, Source, Target
+from refresher.config.model import View
 from refresher.graph import Graph
 from refresher.names import RelationName, query_name
 from refresher.postgres.messages import ask_together
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
-
-RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m", Kind.TABLE: "r"}
-"""`pg_class.relkind` of what each kind is in PostgreSQL."""
 
 _QUERIES = load_queries("refresher.catalog", "introspection.sql")
 
@@ -113,6 +110,7 @@ def read_graph(
 ) -> Graph:
     """Who reads whom among these views, also through plain views that refresher does not manage.
 
+    Who reads a column that a view fills reads that view; one that reads its own is a circle.
     A relation of another kind than its view's is none of them: nobody refreshes it.
 
     Args:
@@ -130,7 +128,18 @@ def read_graph(
     readers = {name: each.reader for name, each in standing.items()} | dict(simulated)
     names = {oid: name for found in (oids, simulated) for name, oid in found.items()}
     reads: dict[int, list[_Read]] = {}
-    asked = {"readers": list({*readers.values(), *oids.values()}), "managed": list(names)}
+    fills = [(view.fills, readers[name]) for name, view in views.items() if name in readers]
+    filled = [
+        (fill.table, column, filler) for fill, filler in fills if fill for column in fill.columns
+    ]
+    asked = {
+        "readers": list({*readers.values(), *oids.values()}),
+        "managed": list(names),
+        "filled_schemas": [table.schema for table, _, _ in filled],
+        "filled_tables": [table.name for table, _, _ in filled],
+        "filled_columns": [column for _, column, _ in filled],
+        "fillers": [filler for _, _, filler in filled],
+    }
     for row in connection.execute(_QUERIES["reads"], asked):
         relation = RelationName(row["schema"], row["name"])
         materialized = unmanaged.get(row["read"], relation if row["materialized"] else None)
@@ -161,7 +170,7 @@ def _managed_reads(
     """The managed views that one reads, and the materialized ones that are not."""
     managed: set[str] = set()
     unmanaged: set[str] = set()
-    seen = {oid}
+    seen: set[int] = set()
     waiting = list(reads.get(oid, ()))
     while waiting:
         read = waiting.pop()

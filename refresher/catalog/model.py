@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from refresher.config.model import Kind
 from refresher.names import RelationName
+
+RELATION_KINDS = {
+    Kind.VIEW: "v",
+    Kind.MATERIALIZED_VIEW: "m",
+    Kind.TABLE: "r",
+    Kind.COLUMNS: "v",
+}
+"""`pg_class.relkind` of what each kind is in PostgreSQL; of columns, what has their query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

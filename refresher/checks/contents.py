@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from refresher.catalog.introspection import RELATION_KINDS
+from refresher.catalog.model import RELATION_KINDS
 from refresher.checks.asking import PASSING, Asker, StandIn
 from refresher.checks.assertion import evaluate
 from refresher.checks.columns import broken_columns, read_columns
@@ -91,7 +91,9 @@ def judge(
         CatalogError: nothing of the view's kind has the relation's name.
         psycopg.Error: something fails whatever the checks are.
     """
-    columns = read_columns(connection, relation, kind=RELATION_KINDS[view.kind])
+    columns: tuple[tuple[str, str], ...] | None = ()
+    if view.fills is None:  # of filled columns the configuration has no check
+        columns = read_columns(connection, relation, kind=RELATION_KINDS[view.kind])
     if columns is None:
         message = f"{relation} does not exist; run `refresher apply`"
         raise CatalogError(message)
@@ -99,7 +101,7 @@ def judge(
     asker = Asker(
         connection=connection,
         passing=PASSING if view.refreshed else PASSING - {FailureReason.STATEMENT_TIMEOUT},
-        stand_in=None if relation == view.relation else StandIn(view.relation.name, relation),
+        stand_in=None if relation == view.relation else StandIn(_name(view), relation),
     )
     contents = _Contents(view.checks, relation, asker)
     questions = {
@@ -114,6 +116,11 @@ def judge(
         if check not in settled:
             broken += _answer(check, question)
     return tuple(broken)
+
+
+def _name(view: View) -> str:
+    """What an assertion calls the contents."""
+    return view.relation.name if view.fills is None else view.name
 
 
 def _answer(check: str, question: Callable[[], Broken | None]) -> tuple[Broken, ...]:

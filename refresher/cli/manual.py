@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from graphlib import TopologicalSorter
 
@@ -156,6 +156,8 @@ class ManualRefresh:
     worker: str
     jobs: list[Job]
     max_parallel: int
+    most_lag: timedelta | None
+    """While a standby is further behind, columns wait with writing."""
     exact: bool
     """Whether contents have to be as of when they were asked for, or later."""
     finished: queue.SimpleQueue[Job] = field(default_factory=queue.SimpleQueue)
@@ -240,6 +242,7 @@ class ManualRefresh:
             ready_at=due_at,
             strategy=view.strategy,
             max_parallel=self.max_parallel,
+            most_lag=self.most_lag,
             misfires=partial(misfires, view),
         )
 

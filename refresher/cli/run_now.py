@@ -192,6 +192,7 @@ def prepared(config: Config, alias: str, wanted: Wanted) -> Iterator[ManualRefre
                 worker=worker,
                 jobs=plan(views, graph, strategy=wanted.strategy, usual_seconds=usual),
                 max_parallel=database.max_parallel,
+                most_lag=database.throttle.replication_lag,
                 exact=not wanted.extent.alone,
             )
 

@@ -1,4 +1,7 @@
-"""Names that can be had once: every relation and index of a schema has one of its own."""
+"""Names that can be had once: every relation and index of a schema has one of its own.
+
+And columns that can be filled once, of tables that nothing else here writes.
+"""
 
 from refresher.config.faults import Faults
 from refresher.config.model import View
@@ -17,6 +20,29 @@ def refuse_shared_names(views: dict[str, View], spots: dict[str, Spot], faults: 
                 faults.add(where.place(), where.path, problem)
         _refuse_unnamed_twins(view, spots[name], faults)
     _refuse_lost_names(views, spots, faults)
+    _refuse_shared_columns(views, spots, faults)
+
+
+def _refuse_shared_columns(views: dict[str, View], spots: dict[str, Spot], faults: Faults) -> None:
+    """Two who fill one column would undo each other's work for ever."""
+    own = {(view.database, view.relation): spots[name] for name, view in views.items()}
+    filled: dict[tuple[str, RelationName, str], Spot] = {}
+    for name, view in views.items():
+        if view.fills is None:
+            continue
+        where = spots[name].below(("table",))
+        if (view.database, view.fills.table) in own:
+            place = own[view.database, view.fills.table].place()
+            problem = (
+                f"is the view in {place}, whose rows refresher writes already; add to its query"
+            )
+            faults.add(where.place(), where.path, problem)
+        for position, column in enumerate(view.fills.columns):
+            here = spots[name].below(("columns", position))
+            first = filled.setdefault((view.database, view.fills.table, column), here)
+            if first is not here:
+                problem = f"is filled by the view in {first.place()}, too; remove one"
+                faults.add(here.place(), here.path, problem)
 
 
 def _wanted(view: View, spot: Spot) -> list[tuple[RelationName, Spot]]:

@@ -25,6 +25,13 @@ class Kind(StrEnum):
     MATERIALIZED_VIEW = "materialized_view"
     TABLE = "table"
     """A maintained table: refresher owns its rows, and writes those that differ."""
+    COLUMNS = "columns"
+    """Columns of a table that is somebody else's: refresher fills them, row by row."""
+
+    @property
+    def has_contents(self) -> bool:
+        """Whether it is a relation that stores rows."""
+        return self in {Kind.MATERIALIZED_VIEW, Kind.TABLE}
 
     @property
     def strategies(self) -> tuple[Strategy, ...]:
@@ -36,6 +43,8 @@ class Kind(StrEnum):
                 return (Strategy.FULL, Strategy.CONCURRENT)
             case Kind.TABLE:
                 return (Strategy.MERGE,)
+            case Kind.COLUMNS:
+                return (Strategy.COLUMNS,)
             case other:
                 assert_never(other)
 
@@ -222,6 +231,15 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fills:
+    """What a view of the kind `columns` writes to."""
+
+    table: RelationName
+    columns: tuple[str, ...]
+    max_rows_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """How long a refresh may wait for a lock, and a statement of it may run."""
 
@@ -255,10 +273,13 @@ class View:
     name: str
     database: str
     relation: RelationName
+    """What it is in PostgreSQL; of the kind `columns`, the plain view that keeps its query."""
     kind: Kind
     query: str
     query_path: Path
     key: tuple[str, ...] = ()
+    fills: Fills | None = None
+    """Of the kind `columns`, and of no other."""
     indexes: tuple[Index, ...] = ()
     grants: Mapping[str, tuple[str, ...]] | None = None
     """Role → privileges, some ` with grant option`; complete when given, untouched when None."""

@@ -17,6 +17,7 @@ from refresher.config.model import (
     Cron,
     Database,
     Every,
+    Fills,
     Index,
     Kind,
     Manual,
@@ -42,7 +43,7 @@ from refresher.config.sections import (
     ViewSection,
 )
 from refresher.durations import format_duration
-from refresher.names import RelationName
+from refresher.names import RelationName, columns_query_name
 from refresher.runs import Strategy
 from refresher.windows import Windows
 
@@ -107,14 +108,18 @@ def resolve_view(
             defaults = _for_plain_views(defaults)
         case Kind.TABLE:
             defaults = _for_tables(defaults)
+        case Kind.COLUMNS:
+            defaults = _for_columns(defaults)
+            own["vacuum"] = False
     return View(
         name=name,
         database=database,
-        relation=section.relation or RelationName("public", name),
+        relation=_relation(name, section),
         kind=section.kind,
         query=query,
         query_path=query_path,
         key=tuple(section.key or ()),
+        fills=_fills(section, spot, faults),
         indexes=tuple(_index(index) for index in section.indexes or ()),
         comment=section.comment,
         options=section.options,
@@ -124,6 +129,27 @@ def resolve_view(
         checks=_checks(section.checks) if section.checks else Checks(),
         audit=Audit(**_given(section.audit)) if section.audit else None,
         **(defaults | own),
+    )
+
+
+def _relation(name: str, section: ViewSection) -> RelationName:
+    if section.kind is Kind.COLUMNS:
+        return columns_query_name(name)
+    return section.relation or RelationName("public", name)
+
+
+def _fills(section: ViewSection, spot: Spot, faults: Faults) -> Fills | None:
+    if section.kind is not Kind.COLUMNS or section.table is None or section.columns is None:
+        return None
+    for position, column in enumerate(section.columns):
+        if column in (section.key or ()):
+            where = spot.below(("columns", position))
+            problem = "is in the key, by which rows are found; remove it from one of the two"
+            faults.add(where.place(), where.path, problem)
+    return Fills(
+        table=section.table,
+        columns=tuple(section.columns),
+        max_rows_per_second=section.max_rows_per_second,
     )
 
 
@@ -174,6 +200,14 @@ def _for_tables(shared: Shared) -> Shared:
     kept = shared.copy()
     kept.pop("strategy", None)
     kept.pop("allow_blocking", None)
+    return kept
+
+
+def _for_columns(shared: Shared) -> Shared:
+    """When it is refreshed and for how long: the table is somebody else's."""
+    kept = _for_tables(shared)
+    kept.pop("owner", None)
+    kept.pop("grants", None)
     return kept
 
 

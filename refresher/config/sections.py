@@ -291,7 +291,9 @@ class OwnSection(Section):
     """What only a view itself can say."""
 
     kind: Kind = Field(
-        strict=False, description="What it is in PostgreSQL: view, materialized_view or table."
+        strict=False,
+        description="What it is in PostgreSQL: view, materialized_view, table, or columns of a"
+        " table that is somebody else's.",
     )
     database: Handle | None = _key("The alias of its database; needed when there are several.")
     relation: Relation | None = _key("schema.name, quoted where needed; by default public.<name>.")
@@ -300,6 +302,14 @@ class OwnSection(Section):
         min_length=1,
     )
     key: Names | None = _key("The columns that identify a row: unique and never null.")
+    table: Relation | None = _key("Of the kind `columns`: the table they are in, schema.name.")
+    columns: Names | None = _key(
+        "Of the kind `columns`: those of the table that are filled from the query's, by the key."
+    )
+    max_rows_per_second: int | None = _key(
+        "Of the kind `columns`: the most rows written in a second; by default as many as can be.",
+        ge=1,
+    )
     indexes: list[IndexSection] | None = _key("Indexes besides that of the key.")
     group: Handle | None = _key(
         "A name shared by views that are refreshed in one transaction, as of one moment."
@@ -323,7 +333,8 @@ class ViewSection(SharedSection, OwnSection):
         json_schema_extra={
             "anyOf": [
                 {"properties": {"kind": {"enum": [Kind.VIEW.value, Kind.MATERIALIZED_VIEW.value]}}},
-                {"required": ["key"]},
+                {"properties": {"kind": {"const": Kind.TABLE.value}}, "required": ["key"]},
+                {"required": ["key", "table", "columns"]},
             ]
         }
     )

@@ -1,49 +1,19 @@
 """Reading views: what the configuration says about each, and the file with its query."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from refresher.config.faults import Faults, Place, suggest
 from refresher.config.files import UnreadableError, read_text
 from refresher.config.lexer import SqlError
-from refresher.config.model import Kind, View
+from refresher.config.misfits import refuse_misfits
+from refresher.config.model import View
 from refresher.config.nodes import Entries, Scalar, Spot
 from refresher.config.parsing import check_handle
 from refresher.config.query import check_query
 from refresher.config.resolve import Shared, resolve_view
 from refresher.config.sections import ViewSection
 from refresher.config.validation import read_section
-
-_PLAIN = "a plain view has nothing to refresh; remove it, or use a materialized_view"
-_JUDGED = "is for plain views: these checks are judged in every refresh; remove it"
-_MISFITS: Mapping[object, Mapping[tuple[str, ...], str]] = {
-    Kind.VIEW.value: {
-        ("key",): _PLAIN,
-        ("indexes",): _PLAIN,
-        ("strategy",): _PLAIN,
-        ("allow_blocking",): _PLAIN,
-        ("schedule",): _PLAIN,
-        ("retry",): _PLAIN,
-        ("vacuum",): _PLAIN,
-        ("group",): _PLAIN,
-        ("audit",): _PLAIN,
-        ("checks", "max_shrink"): "a plain view has no earlier contents to compare with; remove it",
-    },
-    Kind.MATERIALIZED_VIEW.value: {("checks", "every"): _JUDGED},
-    Kind.TABLE.value: {
-        ("allow_blocking",): "a table's refresh keeps no reader waiting; remove it",
-        ("checks", "every"): _JUDGED,
-    },
-}
-"""What means nothing for a kind, and why; by kind and path."""
-_ONLY_MERGED = "is for materialized views: a table is refreshed by merge; remove it"
-_WRONG_STRATEGIES: Mapping[object, Mapping[object, str]] = {
-    Kind.MATERIALIZED_VIEW.value: {
-        "merge": "is for tables: a materialized view can't be written to; use concurrent"
-    },
-    Kind.TABLE.value: {"full": _ONLY_MERGED, "concurrent": _ONLY_MERGED},
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +33,7 @@ class ViewReader:
         if self.faults.enough or not check_key(name, spot, self.faults):
             return None
         section = read_section(ViewSection, spot, self.faults)
-        _refuse_misfits(spot, self.faults)
+        refuse_misfits(spot, self.faults)
         query = self._read_query(name, spot)
         database = self._database(section, spot) if section else None
         if section is None or query is None or database is None:
@@ -124,34 +94,6 @@ def _query_file(name: str, spot: Spot) -> tuple[Spot, str, str] | None:
             return spot, f"sql/{name}.sql", f"sql/{name}.sql"
         case _:
             return None  # reading the section says what is wrong
-
-
-def _refuse_misfits(spot: Spot, faults: Faults) -> None:
-    """Note the keys of a view that make no sense for its kind, and those that its kind needs."""
-    match spot.node:
-        case Entries(entries={"kind": Scalar(value=kind)} as entries):
-            pass
-        case _:
-            return
-    checks = entries.get("checks")
-    given: set[tuple[str, ...]] = {(key,) for key in entries}
-    if isinstance(checks, Entries):
-        given |= {("checks", key) for key in checks.entries}
-    for path, problem in _MISFITS.get(kind, {}).items():
-        if path in given:
-            _fault(spot.below(path), problem, faults)
-    strategy = entries.get("strategy")
-    wrong = _WRONG_STRATEGIES.get(kind, {})
-    if isinstance(strategy, Scalar) and strategy.value in wrong:
-        _fault(spot.below(("strategy",)), wrong[strategy.value], faults)
-    if kind == Kind.MATERIALIZED_VIEW.value and "audit" in entries and "key" not in entries:
-        _fault(spot.below(("audit",)), "needs a key to tell rows apart; add the key", faults)
-    if kind == Kind.TABLE.value and "key" not in entries:
-        _fault(spot, "key is missing: a table is maintained by the key of its rows", faults)
-
-
-def _fault(where: Spot, problem: str, faults: Faults) -> None:
-    faults.add(where.place(), where.path, problem)
 
 
 def check_key(name: str, spot: Spot, faults: Faults) -> bool:

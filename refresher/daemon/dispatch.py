@@ -10,7 +10,7 @@ from typing import assert_never
 
 import psycopg
 
-from refresher.catalog.introspection import RELATION_KINDS
+from refresher.catalog.model import RELATION_KINDS
 from refresher.config.model import Database, View
 from refresher.errors import RefresherError
 from refresher.events import Listener, ViewDegraded
@@ -195,6 +195,7 @@ class Dispatcher:
             ready_at=since,
             strategy=view.strategy,
             max_parallel=self.database.max_parallel,
+            most_lag=self.database.throttle.replication_lag,
             misfires=partial(misfires, view),
         )
         manual = due.trigger is Trigger.MANUAL and state.requested_strategy is not None

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from refresher.catalog.introspection import RELATION_KINDS, read_graph, read_standing
+from refresher.catalog.introspection import read_graph, read_standing
+from refresher.catalog.model import RELATION_KINDS
 from refresher.config.digest import digest
 from refresher.config.model import View
 from refresher.definitions.fences import alone

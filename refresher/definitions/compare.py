@@ -48,6 +48,7 @@ _WANTED = {
     Kind.VIEW: "a view",
     Kind.MATERIALIZED_VIEW: "a materialized view",
     Kind.TABLE: "a table that refresher made",
+    Kind.COLUMNS: "a view",
 }
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from refresher.config.model import Kind
+from refresher.catalog.model import RELATION_KINDS
 from refresher.definitions.compare import wanted_grants
 from refresher.definitions.model import IndexFacts, RelationFacts, Subject
-
-_RELATION_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m", Kind.TABLE: "r"}
 
 
 def completed(
@@ -29,7 +27,7 @@ def completed(
     kept_options = standing.options if standing else {}
     return replace(
         facts,
-        kind=_RELATION_KINDS[view.kind],
+        kind=RELATION_KINDS[view.kind],
         indexes=indexes,
         owner=owner,
         grants=grants,

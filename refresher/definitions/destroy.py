@@ -59,6 +59,7 @@ def destroy(
             for statement in drops:
                 connection.execute(statement)
             for name in places:
+                connection.execute(statements.drop_stage(name))
                 forget(connection, name)
 
     listed = ", ".join(places)

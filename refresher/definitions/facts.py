@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from refresher.definitions.model import IndexFacts, RelationFacts
-from refresher.names import RelationName, query_name
+from refresher.names import STORE, RelationName, query_name
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 
@@ -33,12 +33,13 @@ def read_facts_of(
     with connection.transaction(force_rollback=True):
         connection.execute(_QUERIES["spell_out"])
         rows = connection.execute(_QUERIES["relations"], names).fetchall()
-        tables = [row["oid"] for row in rows if row["query_oid"] is not None]
-        if tables:
-            found = connection.execute(_QUERIES["filled"], {"oids": tables})
+        ours = [row for row in rows if row["query_oid"] is not None or row["schema"] == STORE]
+        if ours:
+            oids = [row["oid"] for row in ours]
+            found = connection.execute(_QUERIES["filled"], {"oids": oids})
             filled = {row["relation"] for row in found}
-            for row in rows:
-                row["populated"] = row["oid"] in filled if row["query_oid"] else row["populated"]
+            for row in ours:
+                row["populated"] = row["oid"] in filled
     return {RelationName(row.pop("schema"), row.pop("name")): _facts(row) for row in rows}
 
 

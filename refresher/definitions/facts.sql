@@ -125,5 +125,5 @@ LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam
 SET LOCAL search_path = pg_catalog, pg_temp
 
 -- name: filled
--- description: Those of some tables that refresher has filled. Where their queries are, the store is.
+-- description: What refresher has filled: tables, and columns by the view that has their query.
 SELECT s.relation FROM refresher.state AS s WHERE s.relation = ANY (%(oids)s::oid[])

@@ -60,7 +60,8 @@ def _needs(
         for read in subject.reads
         if read in exchanged or subjects[read].standing is None or is_changed(subjects[read])
     }
-    is_filled = subject.desired is not None and subject.desired.has_contents
+    desired = subject.desired
+    is_filled = desired is not None and (desired.has_contents or subject.view.fills is not None)
     return frozenset(needed) | (read_through(subjects, [subject.label]) if is_filled else set())
 
 

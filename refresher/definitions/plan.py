@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from refresher.config.model import Kind
 from refresher.definitions.affected import Exchange, exchanges, is_changed
 from refresher.definitions.compare import (
     Aspect,
@@ -112,6 +111,9 @@ class _Planner:
         for group in in_order(self._subjects, self._exchanges):
             if isinstance(group, Exchange):
                 yield self._swap(group)
+                for label in self._ordered(group.beside):
+                    if self._subjects[label].view.fills is not None:
+                        yield Populate(views=(label,), why=("it was built anew",))
                 for label in self._ordered(group.repointed):
                     yield from self._around(label, in_swap=True)
             else:
@@ -184,7 +186,6 @@ class _Planner:
             return
         standing = subject.standing
         aspects = {found.aspect: found for found in self._drift[label]}
-        contents = subject.view.kind is not Kind.VIEW
         if standing is None:
             yield Create(views=(label,), why=(aspects[Aspect.MISSING].message,))
         elif not standing.is_view:
@@ -199,7 +200,7 @@ class _Planner:
                 yield Replace(views=(label,), why=why, diffs=diffs)
         if standing is not None:
             yield from self._alter(label, aspects, in_swap=in_swap)
-        if contents:
+        if subject.view.refreshed:
             if standing is None or not standing.populated:
                 yield Populate(views=(label,), why=("it has no contents yet",))
             yield from index_steps(subject, prune=self._facts.prune)

@@ -68,6 +68,7 @@ class Populator:
             attempt=1,
             strategy=strategy,
             max_parallel=self.database.max_parallel,
+            most_lag=self.database.throttle.replication_lag,
             misfires=lambda _previous, _as_of: 0,
         )
         discharge = Discharge(self.session, task, self.emit)

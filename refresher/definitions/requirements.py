@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from refresher.config.model import View
 from refresher.definitions.model import RelationFacts
 from refresher.errors import CatalogError
-from refresher.names import quoted
+from refresher.names import STORE, quoted
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
 
@@ -61,6 +61,8 @@ def _schema_gaps(connection: Connection, views: Iterable[View]) -> list[str]:
     gaps = []
     for row in connection.execute(_QUERIES["schemas"], {"schemas": schemas}):
         name = quoted(row["name"])
+        if not row["present"] and row["name"] == STORE:
+            continue  # an apply makes it first
         if not row["present"]:
             gaps.append(f"CREATE SCHEMA {name} AUTHORIZATION {role}")
         elif not row["may_create"]:

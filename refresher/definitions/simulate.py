@@ -21,6 +21,7 @@ from refresher.definitions import statements
 from refresher.definitions.completed import completed
 from refresher.definitions.dependents import read_reads, read_unreadable, unmanaged_readers
 from refresher.definitions.facts import read_facts_of
+from refresher.definitions.fillable import read_back, refused_when_filled
 from refresher.definitions.model import (
     IndexFacts,
     RelationFacts,
@@ -36,6 +37,7 @@ from refresher.definitions.template import Template
 from refresher.definitions.twins import Reads, Twins
 from refresher.definitions.wanted import read_wanted_indexes
 from refresher.errors import ConfigError
+from refresher.graph import Graph
 from refresher.names import RelationName
 from refresher.postgres.failures import describe
 from refresher.postgres.sessions import Connection, hide_store, short_transaction
@@ -218,7 +220,7 @@ class _Simulator:
             subjects[label] = replace(
                 self._subjects[label], problem=problem, read=read.get(label, frozenset())
             )
-        self._require_refreshable(subjects)
+        self._require_refreshable(subjects, graph)
         twins = {label: oid for oid, label in self._twins.oids.items()}
         return Simulation(
             order=graph.order(),
@@ -227,8 +229,8 @@ class _Simulator:
             unreadable=read_unreadable(self._connection, subjects, twins),
         )
 
-    def _require_refreshable(self, subjects: Mapping[str, Subject]) -> None:
-        """Make sure that PostgreSQL 17's search_path is enough for what is to be filled.
+    def _require_refreshable(self, subjects: Mapping[str, Subject], graph: Graph) -> None:
+        """Make sure that what is to be filled can be: PostgreSQL 17's search_path is enough for it.
 
         Raises:
             ConfigError: it is not.
@@ -236,6 +238,11 @@ class _Simulator:
         twins = {label: oid for oid, label in self._twins.oids.items()}
         faults = []
         for label, view in self._views.items():
+            if view.fills is not None:
+                twin = self._twins.relation(label)
+                refusals = refused_when_filled(self._connection, view, view.fills, twin)
+                refusals += filter(None, [read_back(graph, view)])
+                faults += [f"{view.query_path}: {label!r}: {problem}" for problem in refusals]
             if view.kind is Kind.MATERIALIZED_VIEW and not stands_as_desired(subjects[label]):
                 refused = refused_when_refreshed(self._connection, subjects, label, twins[label])
                 if refused is not None:

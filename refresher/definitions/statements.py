@@ -10,6 +10,7 @@ from refresher.names import STORE, RelationName, query_name
 from refresher.postgres import identifiers
 from refresher.postgres.failures import failure_reason
 from refresher.postgres.sessions import Connection, set_local
+from refresher.refresh.columns.staging import stage_name
 
 KINDS = {"v": sql.SQL("VIEW"), "m": sql.SQL("MATERIALIZED VIEW"), "r": sql.SQL("TABLE")}
 """How statements call what `pg_class.relkind` calls v, m and r."""
@@ -98,6 +99,11 @@ def drop(kind: str, relation: RelationName) -> sql.Composed:
     """Drop a view on which nothing depends, a table's query with it; never with CASCADE."""
     dropped = sql.SQL("DROP {} {}").format(KINDS[kind], identifiers.relation(relation))
     return dropped if kind != "r" else drop_query(relation) + sql.SQL("; ") + dropped
+
+
+def drop_stage(view: str) -> sql.Composed:
+    """Drop what a run that was cut off left of the columns it was to fill."""
+    return sql.SQL("DROP TABLE IF EXISTS {}").format(identifiers.relation(stage_name(view)))
 
 
 def drop_query(table: RelationName) -> sql.Composed:

@@ -283,6 +283,7 @@ class Carrier:
             # An exchange may have dropped it already, since it would not have worked any more.
             if read_facts(connection, self.former[label]) is not None:
                 connection.execute(statements.drop(step.relation_kind, self.former[label]))
+                connection.execute(statements.drop_stage(label))
             store.forget(connection, label)
 
         try:

@@ -173,6 +173,10 @@ class Twins:
                 self._connection.execute(_RENAME.format(self._twin(label), sql.Identifier(marked)))
                 self._twins[label] = Twin(marked, visible=False)
 
+    def relation(self, label: str) -> RelationName:
+        """Where a twin is."""
+        return RelationName("pg_temp", self._twins[label].name)
+
     def read_facts(self) -> dict[str, RelationFacts]:
         """The facts of all twins; their queries are printed with the names they have now."""
         facts = self._read([self._twins[label].name for label in self.oids.values()])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import psycopg
 
-from refresher.config.model import Kind, View
+from refresher.config.model import View
 from refresher.definitions import index_statements, statements
 from refresher.definitions.model import IndexFacts
 from refresher.definitions.twins import Twins
@@ -24,7 +24,7 @@ def read_wanted_indexes(twins: Twins, views: Mapping[str, View]) -> tuple[_Index
         twins: these have one of each view.
         views: by label.
     """
-    indexed = [(label, view) for label, view in views.items() if view.kind is not Kind.VIEW]
+    indexed = [(label, view) for label, view in views.items() if view.kind.has_contents]
     found: _Indexes = {}
     faults: list[str] = []
     for first in range(0, len(indexed), _TOGETHER):

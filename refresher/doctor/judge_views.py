@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from refresher.catalog.model import RELATION_KINDS
 from refresher.config.model import Kind, View
 from refresher.doctor.judge_sources import judge_sources
 from refresher.doctor.model import Facts, Finding, Severity, Standing
@@ -9,8 +10,6 @@ from refresher.doctor.words import does, listed
 from refresher.names import quoted
 from refresher.postgres.versions import FIRST_WITH_MAINTAIN
 from refresher.runs import Strategy
-
-_KINDS = {Kind.VIEW: "v", Kind.MATERIALIZED_VIEW: "m", Kind.TABLE: "r"}
 
 
 def judge_views(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
@@ -27,7 +26,7 @@ def judge_views(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
 
 
 def _has_contents(view: View, standing: Standing) -> bool:
-    return view.refreshed and standing.kind == _KINDS[view.kind]
+    return view.refreshed and standing.kind == RELATION_KINDS[view.kind]
 
 
 def _judge_apply(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
@@ -115,7 +114,7 @@ def _judge_standing(views: Mapping[str, View], standing: Iterable[Standing]) -> 
         )
     for each in standing:
         wanted = views[each.view].kind
-        if each.kind is not None and each.kind != _KINDS[wanted]:
+        if each.kind is not None and each.kind != RELATION_KINDS[wanted]:
             yield Finding(
                 severity=Severity.ERROR,
                 topic="kind",
@@ -141,7 +140,7 @@ def _judge_refreshing(facts: Facts, contents: Iterable[Standing]) -> Iterator[Fi
     for each in contents:
         owner = quoted(each.owner or "")
         if not each.refreshable:
-            table = each.kind == _KINDS[Kind.TABLE]
+            table = each.kind == RELATION_KINDS[Kind.TABLE]
             by_membership = table or facts.server.major < FIRST_WITH_MAINTAIN
             yield Finding(
                 severity=Severity.ERROR,

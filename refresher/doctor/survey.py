@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from psycopg.conninfo import conninfo_to_dict
 
-from refresher.catalog.introspection import RELATION_KINDS, read_standing
+from refresher.catalog.introspection import read_standing
+from refresher.catalog.model import RELATION_KINDS
 from refresher.config.model import EMBEDDED, Database, View
 from refresher.doctor.recipe import Managed, Site
 from refresher.doctor.trial import tried

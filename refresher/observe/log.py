@@ -32,6 +32,7 @@ from refresher.events import (
     Event,
     RefreshedOutside,
     RunFinished,
+    RunProgressed,
     RunStarted,
     StepEnded,
     ThrottleUnmeasured,
@@ -97,6 +98,9 @@ def _line(event: Event) -> tuple[Level, str, dict[str, Any]]:  # noqa: C901, PLR
     match event:
         case RunStarted(database=database, run=run):
             return "debug", "run.started", {"database": database, **_run_begun(run)}
+        case RunProgressed(database=database, view=view, rows_done=done, rows_total=total):
+            fields = {"database": database, "view": view, "rows_done": done, "rows_total": total}
+            return "info", "run.progress", fields
         case RunFinished(database=database, run=run, lateness=lateness):
             fields = {"database": database, **_run_ended(run), "lateness_seconds": lateness}
             return _level_of(run), f"run.{run.outcome}", fields

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from refresher import freshness
-from refresher.catalog.introspection import RELATION_KINDS
+from refresher.catalog.model import RELATION_KINDS
 from refresher.config.model import View
 from refresher.freshness import State
 from refresher.runs import Run

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from refresher import freshness
-from refresher.catalog.introspection import RELATION_KINDS
+from refresher.catalog.model import RELATION_KINDS
 from refresher.config.model import Throttle, View
 from refresher.graph import Graph
 from refresher.observe.model import ViewSnapshot

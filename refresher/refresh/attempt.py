@@ -27,11 +27,13 @@ from typing import Any
 import psycopg
 
 from refresher.checks.contents import as_recorded
+from refresher.config.model import Kind
 from refresher.errors import FailureReason, RefresherError, RefreshError, UnreachableError
 from refresher.events import Listener, RunFinished
 from refresher.postgres.failures import breaks_connection, describe, failure_reason
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
+from refresher.refresh.columns.filling import Filling
 from refresher.refresh.opening import Opened, member_of, open_runs
 from refresher.refresh.recording import end_run, read_verdict, uncancelled
 from refresher.refresh.session import Session
@@ -65,7 +67,13 @@ class Attempt:
     emit: Listener
     run_ids: tuple[int, ...] = field(default=(), init=False)
     """The runs that are open, once there are some."""
+    _transaction: Transaction | None = field(default=None, init=False)
     _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
+
+    @property
+    def activity(self) -> str:
+        """What it is doing, in words, for whoever shows it."""
+        return "refreshing" if self._transaction is None else self._transaction.activity
 
     def cancel(self) -> None:
         """Ask the server to give up; repeat until `run` returns, for it may be in between."""
@@ -92,7 +100,9 @@ class Attempt:
 
     def _refresh(self, opened: list[Opened]) -> Result:
         runs = [each.run for each in opened]
-        transaction = Transaction(session=self.session, cancelled=self._cancelled, emit=self.emit)
+        made_of = Filling if self.task.view.kind is Kind.COLUMNS else Transaction
+        transaction = made_of(session=self.session, cancelled=self._cancelled, emit=self.emit)
+        self._transaction = transaction
         try:
             for each in opened:
                 transaction.at = each.task.view.name
@@ -111,6 +121,8 @@ class Attempt:
         try:
             return transaction.carry_out()
         except psycopg.errors.UniqueViolation:
+            if isinstance(transaction, Filling):
+                raise
             # Somebody else's REFRESH CONCURRENTLY that crosses ours looks like a duplicate key;
             # a real duplicate fails again.
             self.session.connection().execute("ROLLBACK")

@@ -27,6 +27,8 @@ WITH standing AS (
             WHEN EXISTS (
                 SELECT FROM refresher.fence AS f
                 WHERE f.view = %(view)s AND f.xmax IN (SELECT held.transactionid FROM held)
+            ) OR EXISTS (
+                SELECT FROM refresher.filling AS i WHERE i.view = %(view)s
             ) THEN 'fence'
             WHEN NOT EXISTS (
                 SELECT FROM refresher.slot AS s
@@ -83,6 +85,7 @@ WITH slot AS MATERIALIZED (
 SELECT
     %(has_slot)s OR EXISTS (SELECT FROM slot) AS slot,
     taken.view IS NOT NULL AS fence,
+    EXISTS (SELECT FROM refresher.filling AS i WHERE i.view = %(view)s) AS filling,
     transaction_timestamp() AS as_of,
     pg_current_snapshot()::text AS watermark,
     (SELECT r.outcome IS NULL FROM refresher.run AS r WHERE r.id = %(run)s) AS open,
@@ -158,8 +161,8 @@ WITH ended AS (
         CASE WHEN ended.strategy = 'full' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'concurrent' THEN ended.duration_seconds END,
         CASE WHEN ended.strategy = 'concurrent' THEN %(churn)s::bigint END,
-        CASE WHEN ended.strategy = 'merge' THEN ended.duration_seconds END,
-        CASE WHEN ended.strategy = 'merge' THEN %(churn)s::bigint END,
+        CASE WHEN ended.strategy IN ('merge', 'columns') THEN ended.duration_seconds END,
+        CASE WHEN ended.strategy IN ('merge', 'columns') THEN %(churn)s::bigint END,
         %(storage)s, %(rows_written)s, refresher.lineage(), %(oldest)s,
         CASE WHEN %(audited)s THEN %(as_of)s END
     FROM ended

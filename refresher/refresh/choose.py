@@ -2,7 +2,8 @@
 
 `full` writes the whole view anew and keeps readers out meanwhile; `concurrent` writes what differs
 while readers go on, needs a unique index, and costs more the more differs. Only measured numbers
-of this view's own runs decide between them, never estimates. A table is merged.
+of this view's own runs decide between them, never estimates. Tables and columns are refreshed in
+one way each.
 """
 
 from dataclasses import dataclass
@@ -36,10 +37,12 @@ class ChooseFacts:
     concurrent_seconds: float | None
     concurrent_churn: int | None
     """Rows the last concurrent run inserted, updated and deleted."""
-    is_table: bool = False
+    only: Strategy | None = None
+    """How a view of a kind is refreshed that can be in one way only."""
     merge_seconds: float | None = None
+    """What the last run took that compared by key."""
     merge_churn: int | None = None
-    """Rows the last merge inserted, updated and deleted."""
+    """Rows that it inserted, updated and deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,15 @@ Chosen: TypeAlias = Choice | Impossible
 
 def choose(facts: ChooseFacts) -> Chosen:
     """Choose the strategy of one run."""
-    if facts.is_table:
+    if facts.only is not None:
         reason = _readers_go_on(facts.merge_seconds, _share(facts, facts.merge_churn))
-        return Choice(Strategy.MERGE, reason)
+        return Choice(facts.only, reason)
     if not facts.populated:
         return Choice(Strategy.FULL, "never populated")
     match facts.strategy:
         case Strategy.FULL:
             return Choice(Strategy.FULL, "configured")
-        case Strategy.CONCURRENT | Strategy.MERGE:  # the latter no materialized view is let have
+        case Strategy.CONCURRENT | Strategy.MERGE | Strategy.COLUMNS:  # config refuses the others
             if facts.unique_index is None:
                 return _no_index(facts)
             return Choice(Strategy.CONCURRENT, "configured")

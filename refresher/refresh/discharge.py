@@ -40,8 +40,14 @@ class Discharge:
         self._emit = emit
         self._cancelled = threading.Event()
         self._attempt: Attempt | None = None
-        self.activity = "starting"
+        self._activity: str | None = "starting"
+        """What it is doing; None while the attempt tells."""
+
+    @property
+    def activity(self) -> str:
         """What it is doing, in words, for whoever shows it."""
+        attempt = self._attempt
+        return self._activity or ("refreshing" if attempt is None else attempt.activity)
 
     def cancel(self) -> None:
         """Give up, on the server too; to be repeated until `run` returns."""
@@ -60,23 +66,23 @@ class Discharge:
         task = self._task
         failures: list[Run] = []
         while not self._cancelled.is_set():
-            self.activity = "refreshing"
+            self._activity = None
             self._attempt = Attempt(self._session, task, self._emit)
             match self._attempt.run():
                 case Ended(run):
                     retry_at = self._retry_at(run, failures)
                     if retry_at is None:
                         return Discharged(run, joined=False)
-                    self.activity = f"failed ({run.failure}), trying again"
+                    self._activity = f"failed ({run.failure}), trying again"
                     self._wait_until(retry_at)
                     task = _again(task, run, retry_at)
                 case NotBegun(Obstacle.DISCHARGED | Obstacle.FENCE):
-                    self.activity = "joining the refresh in flight"
+                    self._activity = "joining the refresh in flight"
                     joined = self._join()
                     if joined is not None:
                         return Discharged(joined, joined=True)
                 case NotBegun(Obstacle.SLOT):
-                    self.activity = "waiting for a free slot (max_parallel)"
+                    self._activity = "waiting for a free slot (max_parallel)"
                     self._cancelled.wait(_LOOK_AGAIN.total_seconds())
                 case NotBegun(Obstacle.EARLY):
                     self._cancelled.wait(_LOOK_AGAIN.total_seconds())

@@ -6,6 +6,8 @@ SELECT EXISTS (
         ON l.locktype = 'transactionid' AND l.transactionid = f.xmax
         AND l.mode = 'ExclusiveLock' AND l.granted
     WHERE f.view = %(view)s
+) OR EXISTS (
+    SELECT FROM refresher.filling AS i WHERE i.view = %(view)s
 ) AS running
 
 -- name: joined

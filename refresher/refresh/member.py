@@ -108,8 +108,8 @@ class Member:
         if not taken["fence"]:
             message = f"the fence of {task.view.name!r} is missing; run `refresher apply`"
             raise RefreshError(message, reason=FailureReason.OTHER)
-        if not taken["stands"]:
-            # It was exchanged for another one since it was looked at: look again.
+        if taken["filling"] or not taken["stands"]:
+            # Somebody is between two batches, or it was exchanged for another one: look again.
             raise NotBegunError(Obstacle.FENCE)
         self.facts = taken
         self._upstreams = [row for rows in upstreams for row in rows]
@@ -141,7 +141,7 @@ class Member:
             RefreshError: a source was rewritten meanwhile, or the query breaks the key.
             psycopg.Error: whatever PostgreSQL says.
         """
-        self._note_ages(before)
+        self.note_ages(before)
         refresh: sql.Composed | None = None
         match self.choice.strategy:
             case Strategy.FULL:
@@ -150,9 +150,20 @@ class Member:
                 refresh = concurrent.statement(self.target.relation)
             case Strategy.MERGE:
                 merge.merge(connection, self.target, self.task.view.key)
+            case Strategy.COLUMNS:
+                # They are filled in many transactions, by `columns/filling.py`.
+                raise AssertionError(self.choice)
             case other:
                 assert_never(other)
         self._measure(connection, refresh)
+        self.require_files(connection)
+
+    def require_files(self, connection: Connection) -> None:
+        """Make sure that what was read is what stands.
+
+        Raises:
+            RefreshError: (serialization) a source was rewritten meanwhile.
+        """
         if storage_files(connection, self.target.unlockable_storages) != self._files:
             message = "a source that can't be locked was rewritten while it was read"
             raise RefreshError(message, reason=FailureReason.SERIALIZATION)
@@ -184,6 +195,11 @@ class Member:
         after = cursor.fetchone()
         assert after is not None  # noqa: S101 - the query always returns one row
         self._note_contents(after)
+
+    def note_filled(self, rows: int, written: int) -> None:
+        """The measures of columns, which are in a table that is somebody else's."""
+        self.after = {**dict.fromkeys(_MEASURED), "rows": rows, "updated": written}
+        self.after |= {"inserted": 0, "deleted": 0}
 
     def check(self, connection: Connection) -> None:
         """Step 6, the checks.
@@ -234,7 +250,7 @@ class Member:
             raise RefreshError(message, reason=FailureReason.LOST)
         return Run.from_row(finished[0])
 
-    def _note_ages(self, before: Mapping[str, "Member"]) -> None:
+    def note_ages(self, before: Mapping[str, "Member"]) -> None:
         """What was read of upstreams, and refreshed since, says how old the new contents are."""
         upstreams = [
             row if row["name"] not in before else {"name": row["name"], **before[row["name"]].facts}

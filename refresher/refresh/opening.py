@@ -6,11 +6,10 @@ from typing import Any
 
 from refresher.catalog.introspection import (
     READ_TARGET,
-    RELATION_KINDS,
     names_of,
     target_of,
 )
-from refresher.catalog.model import Target
+from refresher.catalog.model import RELATION_KINDS, Target
 from refresher.config.model import Kind, View
 from refresher.errors import FailureReason, RefreshError
 from refresher.names import quoted
@@ -148,7 +147,7 @@ def _choose(task: Task, target: Target, numbers: Mapping[str, Any]) -> Choice:
         full_seconds=numbers["full_seconds"],
         concurrent_seconds=numbers["concurrent_seconds"],
         concurrent_churn=numbers["concurrent_churn"],
-        is_table=task.view.kind is Kind.TABLE,
+        only=task.view.kind.strategies[0] if len(task.view.kind.strategies) == 1 else None,
         merge_seconds=numbers["merge_seconds"],
         merge_churn=numbers["merge_churn"],
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import TypeAlias
@@ -27,6 +27,8 @@ class Task:
     max_parallel: int
     misfires: Callable[[datetime | None, datetime], int]
     """Due instants coalesced by a success: (previous as_of, as_of) → how many."""
+    most_lag: timedelta | None = None
+    """While a standby is further behind, columns wait with writing."""
     others: tuple["Task", ...] = ()
     """Those of the other views of its group, to be discharged in the same transaction."""
 

@@ -46,6 +46,8 @@ class Transaction:
     """Whose turn it is, by the view's name; None where it is everybody's."""
     began: float = field(default=0.0, init=False)
     """By the monotonic clock; when BEGIN was sent."""
+    activity: str = field(default="refreshing", init=False)
+    """What it is doing, in words, for whoever shows it."""
 
     def carry_out(self) -> list[Run]:
         """Refresh and commit; returns the finished runs, in the order of members.
@@ -66,7 +68,7 @@ class Transaction:
         for member in self.members:
             self.emit(RunStarted(database=self.session.endpoint.alias, run=member.begun))
         finished = self._refresh(connection)
-        _commit(connection)
+        commit(connection)
         self._tell_mismatches()
         return finished
 
@@ -156,7 +158,13 @@ def begin_statement(
     return _BEGIN.format(settings=settings, locks=locks if lockable else sql.SQL(""))
 
 
-def _commit(connection: Connection) -> None:
+def commit(connection: Connection) -> None:
+    """Commit what a run did and its record.
+
+    Raises:
+        CommitUnansweredError: nobody knows yet whether it happened.
+        psycopg.Error: it did not.
+    """
     try:
         connection.execute("COMMIT")
     except psycopg.Error as error:

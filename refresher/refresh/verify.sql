@@ -5,6 +5,7 @@ WITH free AS MATERIALIZED (
 )
 SELECT
     EXISTS (SELECT FROM free) AS fence,
+    EXISTS (SELECT FROM refresher.filling AS i WHERE i.view = %(view)s) AS filling,
     transaction_timestamp() AS compared_at,
     s.view IS NOT NULL AS refreshed,
     s.as_of

@@ -39,7 +39,7 @@ CREATE TABLE refresher.view (
     name text PRIMARY KEY,
     schema_name text NOT NULL,
     relation_name text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('view', 'materialized_view', 'table')),
+    kind text NOT NULL CHECK (kind IN ('view', 'materialized_view', 'table', 'columns')),
     upstreams text[] NOT NULL DEFAULT '{}',
     unmanaged text[] NOT NULL DEFAULT '{}',
     target_lag interval,
@@ -54,9 +54,12 @@ CREATE TABLE refresher.fence (
     view text PRIMARY KEY,
     run bigint,
     worker text,
-    taken_at timestamptz
+    taken_at timestamptz,
+    rows_done bigint,
+    rows_total bigint
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE refresher.fence IS 'The row whose lock is the right to refresh a view. Nothing may have a foreign key to it.';
+COMMENT ON COLUMN refresher.fence.rows_done IS 'While columns are being filled: how many rows of rows_total are done.';
 
 CREATE TABLE refresher.slot (
     number int PRIMARY KEY CHECK (number > 0)
@@ -213,6 +216,13 @@ CREATE TABLE refresher.outside (
 );
 COMMENT ON TABLE refresher.outside IS 'The last refresh of each view that was somebody else''s.';
 COMMENT ON COLUMN refresher.outside.run IS 'Our last success before it; one of ours since then makes the contents ours again.';
+
+CREATE VIEW refresher.filling AS
+SELECT f.view, f.run, f.rows_done, f.rows_total
+FROM refresher.fence AS f
+JOIN refresher.run AS r ON r.id = f.run AND r.outcome IS NULL
+WHERE f.taken_at > clock_timestamp() - interval '3 s';
+COMMENT ON VIEW refresher.filling IS 'Columns that are being filled: between two batches nobody holds their fence, and nobody else may begin. A process that is gone keeps them for three seconds.';
 
 CREATE VIEW refresher.contents AS
 SELECT

@@ -39,6 +39,9 @@ class ViewState:
     rows: int | None
     last_change_at: datetime | None
     running: bool
+    rows_done: int | None
+    """How many of `rows_total` are written, while columns are being filled."""
+    rows_total: int | None
     paused_until: datetime | None
     requested_at: datetime | None
     requested_strategy: Strategy | None

@@ -321,8 +321,7 @@ SELECT
     c.oid AS relation,
     c.relkind::text AS relation_kind,
     -- PostgreSQL knows it of materialized views only.
-    CASE c.relkind WHEN 'r' THEN s.view IS NOT NULL ELSE coalesce(c.relispopulated, false) END
-        AS populated,
+    CASE c.relkind WHEN 'm' THEN c.relispopulated ELSE s.view IS NOT NULL END AS populated,
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
     s.as_of,
     s.data_as_of,
@@ -332,7 +331,9 @@ SELECT
     s.run AS success_run,
     s.rows,
     s.last_change_at,
-    w.view IN (SELECT held.view FROM held) AS running,
+    i.view IS NOT NULL OR w.view IN (SELECT held.view FROM held) AS running,
+    i.rows_done,
+    i.rows_total,
     p.until AS paused_until,
     q.requested_at,
     q.strategy AS requested_strategy
@@ -342,6 +343,7 @@ LEFT JOIN (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 ) ON n.nspname = w.schema_name AND c.relname = w.relation_name
 LEFT JOIN refresher.contents AS s ON s.view = w.view AND s.relation = c.oid
+LEFT JOIN refresher.filling AS i ON i.view = w.view
 LEFT JOIN refresher.pause AS p ON p.view = w.view AND p.until > clock_timestamp()
 LEFT JOIN refresher.request AS q ON q.view = w.view
 

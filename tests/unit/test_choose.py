@@ -117,11 +117,13 @@ def test_without_a_key_the_refusal_asks_for_one() -> None:
 @pytest.mark.parametrize("strategy", ["auto", Strategy.MERGE, Strategy.FULL])
 @pytest.mark.parametrize("populated", [True, False])
 def test_a_table_is_merged_whatever_is_asked_for(strategy: Any, *, populated: bool) -> None:
-    found = choose(facts(is_table=True, strategy=strategy, populated=populated, unique_index=None))
+    found = choose(
+        facts(only=Strategy.MERGE, strategy=strategy, populated=populated, unique_index=None)
+    )
     assert found == Choice(Strategy.MERGE, "readers go on")
 
 
 def test_what_a_merge_took_and_changed_is_told() -> None:
     numbers = {"rows": 1_000_000, "merge_seconds": 11.3, "merge_churn": 1_000}
-    found = choose(facts(is_table=True, **numbers))
+    found = choose(facts(only=Strategy.MERGE, **numbers))
     assert found == Choice(Strategy.MERGE, "readers go on; last took 11.3s, churn 0.1%")

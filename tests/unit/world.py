@@ -166,6 +166,8 @@ class World:
             rows=None,
             last_change_at=None,
             running=stored.running,
+            rows_done=None,
+            rows_total=None,
             paused_until=self.now + DAY if stored.paused else None,
             requested_at=stored.requested_at,
             requested_strategy=None,

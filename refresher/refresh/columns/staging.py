@@ -4,10 +4,13 @@ The stage is a table of the store, for it outlives the transaction that has the 
 are written afterwards, in batches, by transactions that hold nobody up (`writing.py`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg import sql
 
+from refresher.catalog.fillable import why_not_fillable
+from refresher.errors import FailureReason, RefreshError
 from refresher.names import STORE, RelationName, fitted_name
 from refresher.postgres import identifiers
 from refresher.postgres.queries import load_queries
@@ -16,6 +19,8 @@ from refresher.refresh import merge
 
 _QUERIES = load_queries("refresher.refresh.columns", "staging.sql")
 
+COMPUTED = RelationName("pg_temp", "refresher_new")
+"""What was computed in this transaction: the key and the columns."""
 _COMMA = sql.SQL(", ")
 _NULL = sql.SQL("NULL")
 
@@ -42,16 +47,6 @@ class Filled:
     """Whether a unique index has one of the columns: rows are locked more strongly then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What a snapshot held."""
-
-    rows: int
-    """Of the query."""
-    differing: int
-    """Rows of the table that are to be written."""
-
-
 def read_filled(
     connection: Connection,
     *,
@@ -61,11 +56,15 @@ def read_filled(
     columns: tuple[str, ...],
     query: RelationName,
 ) -> Filled:
-    """What is to be filled, as its table stands. The columns exist: a plan has made sure of it.
+    """What is to be filled, as its table stands.
 
     Raises:
+        RefreshError: (definition) it can't be, as things stand.
         psycopg.Error: whatever PostgreSQL says.
     """
+    problems = why_not_fillable(connection, table, key, columns)
+    if problems:
+        raise RefreshError("; ".join(problems), reason=FailureReason.DEFINITION)
     wanted = {"schema": table.schema, "name": table.name, "columns": list(columns)}
     found = connection.execute(_QUERIES["read_filled"], wanted).fetchone()
     assert found is not None  # noqa: S101 - an aggregate always returns one row
@@ -80,28 +79,47 @@ def read_filled(
     )
 
 
-def stage(connection: Connection, filled: Filled) -> Staged:
-    """Stage the rows that differ, in this transaction's snapshot.
+def compute(connection: Connection, filled: Filled) -> int:
+    """Compute what the columns should hold, for `COMPUTED` to have; returns how many rows.
 
     Raises:
         RefreshError: (not_unique) a key is null, or more than one row of the query has it.
         psycopg.Error: whatever PostgreSQL says.
     """
     pieces = _parts(filled)
-
-    def execute(*names: str) -> None:
-        for name in names:
-            # No parameters: a % in a column's name would be taken for one.
-            connection.execute(_QUERIES[name].format(**pieces))
-
-    execute("shape", "compute", "analyze_new")
+    _execute(connection, pieces, "shape", "compute", "analyze_new")
     rows = merge.count_with_key(connection, filled.key, pieces)
     merge.refuse_repeated(connection, filled.key, pieces)
-    execute("drop_stage", "stage", "number_stage", "analyze_stage")
+    return rows
+
+
+def stage(connection: Connection, filled: Filled) -> int:
+    """Stage the rows of the table that differ from what was computed; returns how many.
+
+    Raises:
+        psycopg.Error: whatever PostgreSQL says.
+    """
+    pieces = _parts(filled)
+    _execute(connection, pieces, "drop_stage", "stage", "number_stage", "analyze_stage")
     counted = connection.execute(_QUERIES["count_stage"].format(**pieces)).fetchone()
     assert counted is not None  # noqa: S101 - an aggregate always returns one row
-    execute("forget_new")
-    return Staged(rows=rows, differing=counted["rows"])
+    rows: int = counted["rows"]
+    return rows
+
+
+def drop_stage(connection: Connection, filled: Filled) -> None:
+    """Drop the staged rows: all are written.
+
+    Raises:
+        psycopg.Error: whatever PostgreSQL says.
+    """
+    _execute(connection, _parts(filled), "drop_stage")
+
+
+def _execute(connection: Connection, pieces: Mapping[str, sql.Composable], *names: str) -> None:
+    for name in names:
+        # No parameters: a % in a column's name would be taken for one.
+        connection.execute(_QUERIES[name].format(**pieces))
 
 
 def _parts(filled: Filled) -> dict[str, sql.Composable]:

@@ -58,7 +58,3 @@ ANALYZE {stage}
 -- name: count_stage
 -- description: How many rows there are to write.
 SELECT count(*) AS rows FROM {stage}
-
--- name: forget_new
--- description: Another view may be computed in the same transaction.
-DROP TABLE pg_temp.refresher_new

@@ -12,6 +12,7 @@ may make it wait all the same, but for less than `_LOCK` and so for far less tha
 for a circle. A batch that waited for too long is rolled back, and its rows are tried again.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,8 @@ BATCH_ROWS = 500
 _LOCK = timedelta(milliseconds=50)
 _PASS_PAUSE_SECONDS = 0.1
 _RENEWAL_SECONDS = 1.0
+_STANDBYS_SECONDS = 1.0
+"""How often standbys are looked at, if at all."""
 
 _TRY_AGAIN = (
     psycopg.errors.LockNotAvailable,
@@ -78,16 +81,22 @@ class Writing:
     view: str
     run: int
     filled: Filled
+    total: int
+    """How many rows are staged."""
     timeouts: Timeouts
     max_rows_per_second: int | None
+    most_lag: timedelta | None
+    """While a standby is further behind, nothing is written."""
     cancelled: threading.Event
     tell: Callable[[Written], None]
     """Called after each batch."""
     written: Written = field(default_factory=Written, init=False)
     _began: float = field(default=0.0, init=False)
+    _held_at: float = field(default=0.0, init=False)
+    _looked_at: float = field(default=0.0, init=False)
 
-    def carry_out(self, total: int) -> Written:
-        """Write all of `total` staged rows.
+    def carry_out(self) -> Written:
+        """Write all staged rows.
 
         Raises:
             LostRunError: somebody else goes on with it.
@@ -97,25 +106,25 @@ class Writing:
         """
         # Never another one: after a crash of the server the stage is empty, and all looks done.
         connection = self.session.connection()
-        self._began = time.monotonic()
-        moved = self._began
-        while self.written.done < total:
+        self._began = self._held_at = moved = time.monotonic()
+        while self.written.done < self.total:
             before = self.written.done
-            self._pass(connection, total)
+            self._pass(connection)
             now = time.monotonic()
             if self.written.done > before:
                 moved = now
             elif now - moved >= self.timeouts.statement.total_seconds():
-                raise self._refused(total - self.written.done)
-            if self.written.done < total:
+                raise self._refused(self.total - self.written.done)
+            if self.written.done < self.total:
                 self._pause(connection, _PASS_PAUSE_SECONDS)
         return self.written
 
-    def _pass(self, connection: Connection, total: int) -> None:
+    def _pass(self, connection: Connection) -> None:
         """Try each row that is left once."""
         after: int | None = 0
-        while after is not None and self.written.done < total:
+        while after is not None and self.written.done < self.total:
             self._pause(connection, self._too_early())
+            self._wait_for_standbys(connection)
             if self.cancelled.is_set():
                 raise CancelledError
             after = self._batch(connection, after)
@@ -123,11 +132,9 @@ class Writing:
 
     def _batch(self, connection: Connection, after: int) -> int | None:
         """Write those after a number; returns the last one that was tried, None at the end."""
-        begin = _QUERIES["begin"].format(settings=self._settings())
         last: int | None = None
         try:
-            connection.execute(begin)
-            self._hold_fence(connection)
+            self._begin(connection)
             found = connection.execute(self._query("next", after=after, batch=self._size))
             last = found.fetchone()["last"]  # type: ignore[index]  # an aggregate returns one row
             done = Written() if last is None else self._write(connection, after, last)
@@ -158,14 +165,59 @@ class Writing:
             done=found["struck"],
         )
 
-    def _hold_fence(self, connection: Connection) -> None:
-        ours = {"view": self.view, "run": self.run}
+    def begin_last(self, connection: Connection) -> None:
+        """Begin a transaction under the fence, for the caller to end.
+
+        Raises:
+            LostRunError: somebody else goes on with it.
+            CancelledError: it was cancelled.
+            psycopg.Error: whatever PostgreSQL says.
+        """
+        while True:
+            try:
+                self._begin(connection)
+            except psycopg.errors.LockNotAvailable:
+                connection.execute("ROLLBACK")
+                self._pause(connection, _PASS_PAUSE_SECONDS)
+            else:
+                return
+
+    def _begin(self, connection: Connection) -> None:
+        connection.execute(_QUERIES["begin"].format(settings=self._settings()))
+        self.hold_fence(connection)
+
+    def hold_fence(self, connection: Connection) -> None:
+        """Make sure that the run is still ours to go on with, and let others know that we do.
+
+        Raises:
+            LostRunError: it is not.
+            psycopg.errors.LockNotAvailable: somebody has the fence, for a moment perhaps.
+            psycopg.Error: whatever PostgreSQL says.
+        """
+        ours = {
+            "view": self.view,
+            "run": self.run,
+            "done": self.written.done,
+            "total": self.total,
+        }
         try:
             held = connection.execute(_QUERIES["hold_fence"], ours).fetchone()
         except psycopg.errors.LockNotAvailable as error:
+            if time.monotonic() - self._held_at < self.timeouts.lock.total_seconds():
+                raise
             raise LostRunError from error
         if held is None:
             raise LostRunError
+        self._held_at = time.monotonic()
+
+    def _wait_for_standbys(self, connection: Connection) -> None:
+        while self.most_lag is not None and time.monotonic() - self._looked_at > _STANDBYS_SECONDS:
+            found = connection.execute(_QUERIES["replication_lag"]).fetchone()
+            assert found is not None  # noqa: S101 - an aggregate always returns one row
+            if found["lag"] is None or found["lag"] <= self.most_lag:
+                self._looked_at = time.monotonic()
+                return
+            self._pause(connection, _STANDBYS_SECONDS)
 
     @property
     def _size(self) -> int:
@@ -186,7 +238,8 @@ class Writing:
             if self.cancelled.wait(min(left, _RENEWAL_SECONDS)):
                 raise CancelledError
             if left > _RENEWAL_SECONDS:
-                self._hold_fence(connection)
+                with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                    self.hold_fence(connection)
 
     def _settings(self) -> sql.SQL:
         limits = Timeouts(lock=min(_LOCK, self.timeouts.lock), statement=self.timeouts.statement)

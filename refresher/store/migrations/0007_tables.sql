@@ -1,9 +1,9 @@
--- Tables that refresher maintains; audits, which look again at a sample of what a refresh wrote, and
+-- Tables that refresher maintains, and columns that it fills; audits, which look again at a sample of what a refresh wrote, and
 -- rows that were put right.
 
 ALTER TABLE refresher.view DROP CONSTRAINT view_kind_check;
 ALTER TABLE refresher.view ADD CONSTRAINT view_kind_check
-    CHECK (kind IN ('view', 'materialized_view', 'table'));
+    CHECK (kind IN ('view', 'materialized_view', 'table', 'columns'));
 
 ALTER TABLE refresher.state ADD COLUMN merge_seconds double precision;
 ALTER TABLE refresher.state ADD COLUMN merge_churn bigint;
@@ -13,6 +13,17 @@ COMMENT ON COLUMN refresher.state.audited_at IS 'The as_of of the last refresh t
 ALTER TABLE refresher.tally DROP CONSTRAINT tally_metric_check;
 ALTER TABLE refresher.tally ADD CONSTRAINT tally_metric_check
     CHECK (metric IN ('runs', 'failures', 'rows', 'misfires', 'corrected'));
+
+ALTER TABLE refresher.fence ADD COLUMN rows_done bigint;
+ALTER TABLE refresher.fence ADD COLUMN rows_total bigint;
+COMMENT ON COLUMN refresher.fence.rows_done IS 'While columns are being filled: how many rows of rows_total are done.';
+
+CREATE VIEW refresher.filling AS
+SELECT f.view, f.run, f.rows_done, f.rows_total
+FROM refresher.fence AS f
+JOIN refresher.run AS r ON r.id = f.run AND r.outcome IS NULL
+WHERE f.taken_at > clock_timestamp() - interval '3 s';
+COMMENT ON VIEW refresher.filling IS 'Columns that are being filled: between two batches nobody holds their fence, and nobody else may begin. A process that is gone keeps them for three seconds.';
 
 CREATE OR REPLACE VIEW refresher.contents AS
 SELECT

@@ -1,0 +1,10 @@
+-- name: defaults
+-- description: What columns hold where the query has no row, unless that is null.
+SELECT a.attname::text AS name, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = c.oid AND a.attname = ANY (%(columns)s::text[]) AND NOT a.attisdropped
+JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE n.nspname = %(schema)s AND c.relname = %(name)s
+ORDER BY a.attnum
