@@ -76,7 +76,7 @@ UPDATE signup SET source = reverse(source), signed_up_at = signed_up_at + interv
 _JUDGE = f"""
 SELECT
     count(*) AS rows,
-    sum(t.visits) AS visits,
+    sum(t.visits)::bigint AS visits,
     count(*) FILTER (
         WHERE ROW(t.source, t.customer_since)::record *<> ROW(q.source, q.customer_since)::record
     ) AS wrong
@@ -84,7 +84,7 @@ FROM customer_engagement_metrics AS t LEFT JOIN ({_QUERY}) AS q USING (customer_
 """
 _RUNS = """
 SELECT
-    coalesce(sum(rows_updated), 0) AS rows, coalesce(sum(duration_seconds), 0) AS seconds,
+    coalesce(sum(rows_updated), 0)::bigint AS rows, coalesce(sum(duration_seconds), 0) AS seconds,
     array_agg(error) FILTER (WHERE error IS NOT NULL) AS errors, max(id) AS newest
 FROM refresher.run WHERE id > %s
 """
@@ -268,7 +268,7 @@ def main() -> int:
     print(table(bench.phases, written))
     print(
         f"\napplications: {written.committed():,} transactions, {errors.total()} errors"
-        f" {dict(errors) or ''}, {lost} of their updates lost\n"
+        f" {dict(errors) if errors else ''}, {lost} of their updates lost\n"
         f"in the end: {judged.wrong} wrong rows"
     )
     return 1 if errors or lost or judged.wrong else 0
