@@ -198,7 +198,7 @@ def _as_json(verified: Verified, *, sample: int | None) -> dict[str, Any]:
     comparison = verified.comparison
     return {
         "view": verified.view.name,
-        "relation": str(verified.view.relation),
+        "relation": str(verified.view.place),
         "as_of": verified.as_of.isoformat() if verified.as_of else None,
         "compared_at": verified.compared_at.isoformat(),
         "sample": sample,

@@ -310,6 +310,11 @@ class View:
         return self.kind is not Kind.VIEW
 
     @property
+    def place(self) -> RelationName:
+        """Where readers find it: its relation, or the table whose columns it fills."""
+        return self.relation if self.fills is None else self.fills.table
+
+    @property
     def cadence(self) -> str:
         """What its phase and jitter are derived from: the same for all of a group."""
         return self.group or self.name

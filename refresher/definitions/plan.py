@@ -113,7 +113,7 @@ class _Planner:
                 yield self._swap(group)
                 for label in self._ordered(group.beside):
                     if self._subjects[label].view.fills is not None:
-                        yield Populate(views=(label,), why=("it was built anew",))
+                        yield self._populate(label, "it was built anew")
                 for label in self._ordered(group.repointed):
                     yield from self._around(label, in_swap=True)
             else:
@@ -202,8 +202,11 @@ class _Planner:
             yield from self._alter(label, aspects, in_swap=in_swap)
         if subject.view.refreshed:
             if standing is None or not standing.populated:
-                yield Populate(views=(label,), why=("it has no contents yet",))
+                yield self._populate(label, "it has no contents yet")
             yield from index_steps(subject, prune=self._facts.prune)
+
+    def _populate(self, label: str, why: str) -> Populate:
+        return Populate(views=(label,), why=(why,), of=self._subjects[label].view.kind)
 
     def _alter(
         self, label: str, aspects: Mapping[Aspect, Drift], *, in_swap: bool
@@ -242,6 +245,7 @@ class _Planner:
                 cause = outdated or min(causes)
                 yield Refresh(
                     views=(label,),
+                    of=subject.view.kind,
                     why=(f"its contents were computed before {_which(cause, label)} changed",),
                     rows=standing.rows if standing else None,
                     bytes=standing.bytes if standing else 0,

@@ -6,6 +6,8 @@ Lock modes and what they conflict with: postgresql.org/docs/current/explicit-loc
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+from refresher.config.model import Kind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
@@ -40,6 +42,8 @@ class _Step:
 
 
 _FOR_AN_INSTANT = "ACCESS EXCLUSIVE"
+_WRITING = "ROW EXCLUSIVE"
+_BY_ROWS = "who writes to the same rows, while a batch of 500 is written"
 _BRIEFLY = "readers, for 0.3 s at most at a time; it gives way and tries again"
 
 
@@ -108,8 +112,17 @@ class Populate(_Step):
     """Fill a view for the first time."""
 
     kind: ClassVar[str] = "populate"
-    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
-    _blocks: ClassVar[str] = "nobody: there is nothing to read yet"
+    of: Kind
+
+    @property
+    def lock(self) -> str | None:
+        """The strongest lock it takes: only PostgreSQL's own REFRESH keeps readers out."""
+        return _FOR_AN_INSTANT if self.of is Kind.MATERIALIZED_VIEW else _WRITING
+
+    @property
+    def blocks(self) -> str:
+        """Whom that keeps waiting, and for how long."""
+        return _BY_ROWS if self.of is Kind.COLUMNS else "nobody: there is nothing to read yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +177,25 @@ class Refresh(_Step):
     """Refresh a view whose contents are older than the definition of what it reads."""
 
     kind: ClassVar[str] = "refresh"
-    _lock: ClassVar[str | None] = "EXCLUSIVE"
-    _blocks: ClassVar[str] = "nobody, if it has a unique key"
+    of: Kind
     rows: int | None = None
     bytes: int = 0
+
+    @property
+    def lock(self) -> str | None:
+        """The strongest lock it takes."""
+        return "EXCLUSIVE" if self.of is Kind.MATERIALIZED_VIEW else _WRITING
+
+    @property
+    def blocks(self) -> str:
+        """Whom that keeps waiting, and for how long."""
+        match self.of:
+            case Kind.COLUMNS:
+                return _BY_ROWS
+            case Kind.MATERIALIZED_VIEW:
+                return "nobody, if it has a unique key"
+            case _:
+                return "nobody"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from refresher.catalog.fillable import why_not_fillable
 from refresher.catalog.introspection import read_standing
 from refresher.config.model import View
 from refresher.definitions.facts import read_facts
@@ -102,6 +103,7 @@ class _Examination:
             forbidden=wanted.forbidden if wanted else (),
             closed=ask("the views' schemas", self._closed) or frozenset(),
             lacking=ask("what `refresher apply` needs", self._lacking),
+            unfillable=ask("the columns to be filled", self._unfillable) or {},
             unmanaged=ask("views that are not managed", self._unmanaged),
             unread=self._unread,
         )
@@ -172,6 +174,14 @@ class _Examination:
         with tried(connection, missing) as trial:
             reads = _read_reads(connection, trial.oids, owners)
         return _Wanted(reads, trial.forbidden)
+
+    def _unfillable(self, connection: Connection) -> dict[str, tuple[str, ...]]:
+        problems = {
+            name: why_not_fillable(connection, view.fills.table, view.key, view.fills.columns)
+            for name, view in self.views.items()
+            if view.fills is not None
+        }
+        return {name: tuple(found) for name, found in problems.items() if found}
 
     def _lacking(self, connection: Connection) -> tuple[str, ...]:
         standing = {

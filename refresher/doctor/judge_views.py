@@ -19,6 +19,7 @@ def judge_views(views: Mapping[str, View], facts: Facts) -> Iterator[Finding]:
     contents = [each for each in standing if _has_contents(views[each.view], each)]
     yield from _judge_schemas(facts, standing)
     yield from _judge_standing(views, standing)
+    yield from _judge_filled(facts)
     yield from _judge_refreshing(facts, contents)
     yield from _judge_temporary(views, facts, standing)
     yield from judge_sources(views, facts, contents)
@@ -99,6 +100,19 @@ def _judge_schemas(facts: Facts, standing: Iterable[Standing]) -> Iterator[Findi
             sql=(usage,) if denied.schema else (),
             views=(denied.view,),
         )
+
+
+def _judge_filled(facts: Facts) -> Iterator[Finding]:
+    for view, problems in facts.unfillable.items():
+        for problem in problems:
+            yield Finding(
+                severity=Severity.ERROR,
+                topic="columns",
+                message=f"{view} can't be filled: {problem}",
+                why="Every refresh of it fails; what was filled before stays as it is.",
+                cure="do as it says; `refresher plan` looks again",
+                views=(view,),
+            )
 
 
 def _judge_standing(views: Mapping[str, View], standing: Iterable[Standing]) -> Iterator[Finding]:

@@ -218,6 +218,8 @@ class Facts:
     """The statements that `refresher apply` would ask for before it begins."""
     closed: frozenset[str] = frozenset()
     """Schemas of views in which we may not create relations."""
+    unfillable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Views that fill columns and can't, and why."""
     unmanaged: tuple[RelationName, ...] | None = None
     """Materialized views that the configuration does not name."""
     unread: Mapping[str, str] = field(default_factory=dict)

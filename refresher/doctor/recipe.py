@@ -6,7 +6,8 @@ docs/privileges.md shows these recipes, and the tests carry them out.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from refresher.names import RelationName, quoted
+from refresher.config.model import Fills
+from refresher.names import STORE, RelationName, quoted
 from refresher.postgres.versions import FIRST_WITH_MAINTAIN
 
 _FIRST_WITH_TRANSACTION_TIMEOUT = 17
@@ -21,6 +22,10 @@ class Managed:
     """Whom it belongs, or is to belong; None for refresher's own role."""
     borrowed: bool = False
     """Whether another role owns what stands, and the configuration leaves that so."""
+    fills: Fills | None = None
+    """The columns it fills, of a table that is somebody else's."""
+    key: tuple[str, ...] = ()
+    """By which it finds their rows."""
     reads: tuple[RelationName, ...] | None = None
     """What its query reads and its owner does not own; None where nobody knows."""
 
@@ -67,6 +72,7 @@ def recipe(site: Site) -> tuple[Part, ...]:
         *_memberships(site),
         *_schemas(site),
         *_sources(site),
+        *_filled(site),
         *_borrowed(site),
         *_throttle(site),
         _settings(site),
@@ -172,7 +178,7 @@ def _schemas(site: Site) -> Iterator[Part]:
     """CREATE for who owns views there."""
     wanted: dict[tuple[str, str], None] = {}
     for view in site.views:
-        if not view.borrowed:
+        if not view.borrowed and view.relation.schema != STORE:
             wanted[view.relation.schema, view.owner or site.role] = None
     owners = dict(site.schema_owners)
     made = []
@@ -221,6 +227,27 @@ def _select(relations: Iterable[RelationName], owner: str) -> list[str]:
     usage = [f"GRANT USAGE ON SCHEMA {quoted(name)} TO {quoted(owner)}" for name in schemas]
     tables = [f"GRANT SELECT ON {relation} TO {quoted(owner)}" for relation in known]
     return [*usage, *tables]
+
+
+def _filled(site: Site) -> Iterator[Part]:
+    """What fills columns of tables that are somebody else's."""
+    role = quoted(site.role)
+    filling = [(view.fills, view.key) for view in site.views if view.fills is not None]
+    schemas = dict.fromkeys(fills.table.schema for fills, _ in filling)
+    if filling:
+        yield Part(
+            ("The columns that it fills: it reads them and their key, and writes only them.",),
+            (
+                *(f"GRANT USAGE ON SCHEMA {quoted(name)} TO {role}" for name in schemas),
+                *(_fill(fills, key, role) for fills, key in filling),
+            ),
+        )
+
+
+def _fill(fills: Fills, key: tuple[str, ...], role: str) -> str:
+    columns = ", ".join(map(quoted, fills.columns))
+    read = ", ".join(map(quoted, (*key, *fills.columns)))
+    return f"GRANT SELECT ({read}), UPDATE ({columns}) ON {fills.table} TO {role}"
 
 
 def _borrowed(site: Site) -> Iterator[Part]:

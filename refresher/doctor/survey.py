@@ -26,7 +26,10 @@ def imagine(database: Database, views: Mapping[str, View], *, version: int, role
         major=version,
         database=str(name or database.alias),
         role=role,
-        views=tuple(Managed(relation=view.relation, owner=view.owner) for view in views.values()),
+        views=tuple(
+            Managed(relation=view.relation, owner=view.owner, fills=view.fills, key=view.key)
+            for view in views.values()
+        ),
     )
 
 
@@ -88,6 +91,8 @@ def _managed(
     return Managed(
         relation=view.relation,
         owner=acting,
+        fills=view.fills,
+        key=view.key,
         borrowed=borrowed,
         reads=None
         if reads is None

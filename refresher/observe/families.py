@@ -44,7 +44,7 @@ def _info(view: ViewSnapshot, _: datetime) -> Iterable[Sample]:
     schedule = schedule_in_words(config.schedule) if config.refreshed else ""
     strategy = str(config.strategy) if config.refreshed else ""
     owner = view.stored.owner or ""
-    return (((str(config.relation), config.kind.value, strategy, schedule, owner), 1),)
+    return (((str(config.place), config.kind.value, strategy, schedule, owner), 1),)
 
 
 def _states(view: ViewSnapshot, now: datetime) -> Iterable[Sample]:

@@ -82,7 +82,7 @@ class ViewSnapshot:
         return {
             "database": self.view.database,
             "view": self.view.name,
-            "relation": str(self.view.relation),
+            "relation": str(self.view.place),
             "kind": self.view.kind.value,
             "state": self.state(now).value,
             "as_of": _text(self.stored.as_of),

@@ -229,11 +229,10 @@ SELECT
     -- times as long at the worst; nothing else in it is of anybody's making.
     pg_notify('refresher', row_to_json(told)::text)::text AS notified
 FROM ended
-LEFT JOIN refresher.view AS v ON v.name = ended.view
 CROSS JOIN LATERAL (
     SELECT
         ended.view,
-        format('%%I.%%I', v.schema_name, v.relation_name) AS relation,
+        %(place)s::text AS relation,
         ended.id AS run,
         ended.trigger,
         ended.strategy,

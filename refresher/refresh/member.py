@@ -232,6 +232,7 @@ class Member:
             {
                 **{name: facts[name] for name in ("as_of", "data_as_of", "oldest", "watermark")},
                 **{name: after[name] for name in _MEASURED},
+                "place": str(self.task.view.place),
                 "upstreams_seen": Jsonb(facts["upstreams_seen"]),
                 "relation": self.target.oid,
                 "run": self.run.id,

@@ -16,6 +16,7 @@ from refresher.config.model import View
 from refresher.errors import FailureReason, RefreshError
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
+from refresher.refresh.columns.comparing import with_columns
 from refresher.refresh.comparison import Comparison, compare, key_of, with_query
 from refresher.refresh.opening import require
 from refresher.refresh.session import Session
@@ -80,7 +81,8 @@ class Verification:
         """Compare; None if somebody holds the fence."""
         connection = self.session.connection()
         target = require(read_target(connection, self.view.relation), self.view)
-        key = key_of(self.view, target)
+        fills = self.view.fills
+        key = self.view.key if fills else key_of(self.view, target)
         # REFRESH does not keep the rows that older snapshots see, and no LOCK keeps it away.
         rewritable = (target.oid, *target.unlockable_storages)
         files = storage_files(connection, rewritable)
@@ -91,7 +93,12 @@ class Verification:
                 return None
             if not target.populated or not taken["refreshed"]:
                 self._require_contents(target.relation_kind, populated=target.populated)
-            with with_query(connection, target) as asked:
+            asking = (
+                with_columns(connection, target, self.view, fills, self.sample)
+                if fills
+                else with_query(connection, target)
+            )
+            with asking as asked:
                 comparison = compare(connection, asked, key, sample=self.sample, limit=self.limit)
             if storage_files(connection, rewritable) != files:
                 message = "it was rewritten while it was compared; try again"
@@ -113,13 +120,15 @@ class Verification:
         except (psycopg.errors.LockNotAvailable, psycopg.errors.SerializationFailure):
             return None
         assert taken is not None  # noqa: S101 - the query always returns one row
+        if taken["filling"]:
+            return None
         if not taken["fence"]:
             message = f"the fence of {self.view.name!r} is missing; run `refresher apply`"
             raise RefreshError(message, reason=FailureReason.OTHER)
         return taken
 
     def _require_contents(self, relation_kind: str, *, populated: bool) -> None:
-        """Of a materialized view PostgreSQL knows whether it has any, of a table we do."""
-        if relation_kind == "r" or not populated:
+        """Of a materialized view PostgreSQL knows whether it has any, of all else we do."""
+        if relation_kind != "m" or not populated:
             message = f"{self.view.name!r} has no contents yet; run `refresher run-now` first"
             raise RefreshError(message, reason=FailureReason.DEFINITION)

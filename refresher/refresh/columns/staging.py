@@ -86,7 +86,7 @@ def compute(connection: Connection, filled: Filled) -> int:
         RefreshError: (not_unique) a key is null, or more than one row of the query has it.
         psycopg.Error: whatever PostgreSQL says.
     """
-    pieces = _parts(filled)
+    pieces = parts(filled)
     _execute(connection, pieces, "shape", "compute", "analyze_new")
     rows = merge.count_with_key(connection, filled.key, pieces)
     merge.refuse_repeated(connection, filled.key, pieces)
@@ -99,7 +99,7 @@ def stage(connection: Connection, filled: Filled) -> int:
     Raises:
         psycopg.Error: whatever PostgreSQL says.
     """
-    pieces = _parts(filled)
+    pieces = parts(filled)
     _execute(connection, pieces, "drop_stage", "stage", "number_stage", "analyze_stage")
     counted = connection.execute(_QUERIES["count_stage"].format(**pieces)).fetchone()
     assert counted is not None  # noqa: S101 - an aggregate always returns one row
@@ -113,7 +113,7 @@ def drop_stage(connection: Connection, filled: Filled) -> None:
     Raises:
         psycopg.Error: whatever PostgreSQL says.
     """
-    _execute(connection, _parts(filled), "drop_stage")
+    _execute(connection, parts(filled), "drop_stage")
 
 
 def _execute(connection: Connection, pieces: Mapping[str, sql.Composable], *names: str) -> None:
@@ -122,8 +122,11 @@ def _execute(connection: Connection, pieces: Mapping[str, sql.Composable], *name
         connection.execute(_QUERIES[name].format(**pieces))
 
 
-def _parts(filled: Filled) -> dict[str, sql.Composable]:
-    """`t` is the table, `n` what is new, `w` both; key_1, old_1 and new_1 are their columns."""
+def parts(filled: Filled) -> dict[str, sql.Composable]:
+    """What the queries about it are made of.
+
+    `t` is the table, `n` what is new, `w` both; key_1, old_1 and new_1 are their columns.
+    """
     old = _numbered("old", filled.columns)
     new = _numbered("new", filled.columns)
     keys = _numbered("key", filled.key)
@@ -134,6 +137,12 @@ def _parts(filled: Filled) -> dict[str, sql.Composable]:
         "stage": identifiers.relation(filled.stage),
         "names": identifiers.columns((*filled.key, *filled.columns)),
         "has_key": _each(sql.SQL("t.{} IS NOT NULL"), filled.key, sql.SQL(" AND ")),
+        "wanted": _COMMA.join(
+            (
+                *_as(sql.SQL("t.{}"), filled.key, filled.key),
+                *_values(filled, filled.columns),
+            )
+        ),
         "old_and_new": _COMMA.join(
             (
                 *_as(sql.SQL("t.{}"), filled.key, keys),

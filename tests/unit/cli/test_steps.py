@@ -6,6 +6,7 @@ import json
 import pytest
 
 from refresher.cli.steps import Line, plan_json, plan_lines, print_plan
+from refresher.config.model import Kind
 from refresher.definitions.compare import Aspect, Drift
 from refresher.definitions.plan import Plan
 from refresher.definitions.step import (
@@ -41,12 +42,16 @@ EVERY_KIND: dict[str, Step] = {
     "create a": Create(views=("a",), why=("public.a does not exist",)),
     "replace a": Replace(views=("a",), why=("another query",), diffs=(DIFF,)),
     "swap sources, shares": SWAP,
-    "populate a": Populate(views=("a",), why=("it has no contents yet",)),
+    "populate a": Populate(
+        views=("a",), why=("it has no contents yet",), of=Kind.MATERIALIZED_VIEW
+    ),
     "create index i of a": CreateIndex(views=("a",), name="i", why=("missing",), bytes=2048),
     "rebuild index i of a": CreateIndex(views=("a",), name="i", why=("other",), replaces=True),
     "drop index i of a": DropIndex(views=("a",), name="i", why=("not configured",)),
     "alter a: owner, grants": Alter(views=("a",), aspects=("owner", "grants"), why=("x", "y")),
-    "refresh a": Refresh(views=("a",), why=("older",), rows=None, bytes=1024),
+    "refresh a": Refresh(
+        views=("a",), why=("older",), of=Kind.MATERIALIZED_VIEW, rows=None, bytes=1024
+    ),
     "drop a": Drop(views=("a",), why=("not configured",), relation_kind="m", bytes=1024),
 }
 

@@ -57,7 +57,8 @@ def test_null_is_nowhere() -> None:
 def test_the_words_are_those_of_the_model() -> None:
     assert SCHEMA["$defs"]["Kind"]["enum"] == [kind.value for kind in Kind]
     strategies = SCHEMA["$defs"]["ViewSection"]["properties"]["strategy"]["enum"]
-    assert strategies == ["auto", *(strategy.value for strategy in Strategy)]
+    chosen = [strategy.value for strategy in Strategy if strategy is not Strategy.COLUMNS]
+    assert strategies == ["auto", *chosen]
 
 
 PLACES = {

@@ -150,6 +150,12 @@ EACH: list[tuple[Facts, Severity, str, list[str]]] = [
     ),
     (facts(lacking=("GRANT x TO y",)), ERROR, "apply", ["GRANT x TO y"]),
     (
+        facts(unfillable={"m": ("public.t has no column a; add it",)}),
+        ERROR,
+        "columns",
+        [],
+    ),
+    (
         facts(closed=frozenset({"public"})),
         NOTE,
         "apply",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from refresher.config.model import Fills
 from refresher.doctor.recipe import Managed, Site, recipe, script
 from refresher.names import RelationName
 from tests.pages import DOCS, blocks
@@ -43,6 +44,19 @@ def test_names_are_quoted_where_they_must_be() -> None:
         'GRANT SELECT ON "x y"."Table" TO "o""wner"',
         'ALTER ROLE "User" SET idle_session_timeout = 0',
     ]
+
+
+def test_columns_are_written_and_their_key_is_read() -> None:
+    filled = Managed(
+        relation=RelationName("refresher", "m_columns"),
+        fills=Fills(table=RelationName("Sales", "customer"), columns=("source", "S")),
+        key=("id",),
+    )
+    printed = statements(replace(OWN, views=(filled,)))
+    assert 'GRANT USAGE ON SCHEMA "Sales" TO refresher_daemon' in printed
+    grant = 'GRANT SELECT (id, source, "S"), UPDATE (source, "S") ON "Sales".customer'
+    assert f"{grant} TO refresher_daemon" in printed
+    assert not any("ON SCHEMA refresher" in each for each in printed)
 
 
 def test_a_throttle_is_to_see_what_others_do() -> None:

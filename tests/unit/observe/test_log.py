@@ -32,6 +32,7 @@ from refresher.events import (
     Event,
     RefreshedOutside,
     RunFinished,
+    RunProgressed,
     RunStarted,
     StepEnded,
     ThrottleUnmeasured,
@@ -89,6 +90,11 @@ EVENTS: list[tuple[Event, str, str]] = [
     (DriftGone(database="crm", view="v", aspect="owner"), "drift.gone", "info"),
     (DriftUnknown(database="crm", problem="no TEMP"), "drift.unknown", "warning"),
     (RefreshedOutside(database="crm", view="v"), "view.refreshed_outside", "info"),
+    (
+        RunProgressed(database="crm", view="v", rows_done=500, rows_total=9_000),
+        "run.progress",
+        "info",
+    ),
     (
         CheckBroken(database="crm", view="v", check="columns", message="1 of 9 are missing: id"),
         "check.broken",
