@@ -24,7 +24,7 @@ FIND_PYTHON := for candidate in $(CANDIDATES); do \
 		exit 1; \
 	fi
 
-.PHONY: demo test test-majors test-pooler test-least-privilege faults torture lint bench bench-schedule bench-merge lock clean help
+.PHONY: demo test test-majors test-pooler test-least-privilege faults torture lint bench bench-schedule bench-merge bench-columns lock clean help
 
 demo: $(PROJECT)  ## replay the incident and cure it; ARGS=--once stops after one cycle
 	@$(BIN)/refresher demo $(ARGS)
@@ -65,6 +65,9 @@ bench-schedule: $(PROJECT)  ## 1,000 and 10,000 views on time: speed, lateness, 
 
 bench-merge: $(PROJECT)  ## what a merge costs beside REFRESH, with and without CONCURRENTLY
 	@$(BIN)/python -m tests.bench.merge --customers $${CUSTOMERS:-1000000} $(ARGS)
+
+bench-columns: $(PROJECT)  ## what applications feel while columns of their table are filled
+	@$(BIN)/python -m tests.bench.columns --customers $${CUSTOMERS:-1000000} $(ARGS)
 
 lock: $(UV)  ## renew the locked requirements; ARGS=--upgrade moves to newer versions
 	@$(UV) pip compile --quiet pyproject.toml --group dev --extra embedded --universal \

@@ -34,7 +34,8 @@ from refresher.store.state import read_clock
 from tests.bench import others
 from tests.bench.ground import DATABASE, Ground, prepared
 from tests.bench.progress import Progress
-from tests.bench.reading import Reads, reading
+from tests.bench.reading import reading
+from tests.bench.waits import Waits
 
 _MEGABYTE = 2**20
 _LOOK_SECONDS = 0.02
@@ -95,7 +96,7 @@ class Measured:
     wal_bytes: int
     temporary_bytes: int
     """At most at one time: spilled sorts and hashes, and temporary tables."""
-    reads: Reads
+    reads: Waits
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.faults.kind import Kind, Solo
 from tests.faults.kinds import (
+    backfill,
     clock_changes,
     clocks,
     commit_stuck,
@@ -50,6 +51,7 @@ KINDS: tuple[Kind[Any] | Solo, ...] = (
     promotion.KIND,
     disk_full.KIND,
     connection_limit.KIND,
+    backfill.KIND,
     pooler.KIND,
     clock_changes.KIND,
 )
