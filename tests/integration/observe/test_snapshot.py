@@ -287,6 +287,8 @@ def test_one_view_as_json(shop: Shop) -> None:
         "waiting": None,
         "paused": False,
         "running": False,
+        "rows_done": None,
+        "rows_total": None,
         "broken_checks": [],
         "drift": None,
         "drift_looked_at": None,
