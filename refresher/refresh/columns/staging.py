@@ -45,6 +45,8 @@ class Filled:
     column's type; None for null."""
     identifying: bool
     """Whether a unique index has one of the columns: rows are locked more strongly then."""
+    located: bool
+    """Whether refresher's role may ask where rows are: it may SELECT from all of the table."""
 
 
 def read_filled(
@@ -76,6 +78,7 @@ def read_filled(
         stage=stage_name(view),
         defaults=tuple(found["defaults"]),
         identifying=found["identifying"],
+        located=found["located"],
     )
 
 
@@ -130,6 +133,7 @@ def parts(filled: Filled) -> dict[str, sql.Composable]:
     old = _numbered("old", filled.columns)
     new = _numbered("new", filled.columns)
     keys = _numbered("key", filled.key)
+    place = ("tableoid", "ctid") if filled.located else ()
     return {
         **merge.key_parts(filled.key),
         "table": identifiers.relation(filled.table),
@@ -143,8 +147,10 @@ def parts(filled: Filled) -> dict[str, sql.Composable]:
                 *_values(filled, filled.columns),
             )
         ),
-        "old_and_new": _COMMA.join(
+        "order": _each(sql.SQL("w.{}"), place or keys, _COMMA),
+        "located_old_and_new": _COMMA.join(
             (
+                *_as(sql.SQL("t.{}"), place, place),
                 *_as(sql.SQL("t.{}"), filled.key, keys),
                 *_as(sql.SQL("t.{}"), filled.columns, old),
                 *_values(filled, new),

@@ -10,7 +10,8 @@ SELECT
     bool_or(EXISTS (
         SELECT FROM pg_catalog.pg_index AS i
         WHERE i.indrelid = a.attrelid AND i.indisunique AND a.attnum = ANY (i.indkey)
-    )) AS identifying
+    )) AS identifying,
+    bool_and(pg_catalog.has_table_privilege(a.attrelid, 'SELECT')) AS located
 FROM unnest(%(columns)s::text[]) WITH ORDINALITY AS wanted (name, position)
 JOIN pg_catalog.pg_attribute AS a
     ON a.attrelid = format('%%I.%%I', %(schema)s::text, %(name)s::text)::regclass
@@ -36,13 +37,14 @@ DROP TABLE IF EXISTS {stage}
 
 -- name: stage
 -- description: The rows of the table whose image differs from what it should be, in their order there.
+-- Where they are only a role may ask that may SELECT from the whole table; others go by the key.
 -- A row without a whole key is nobody's. Images, not values: 1.0 and 1.00 are equal. Autovacuum
 -- would hold up the DROP for longer than a batch waits, and has nothing to gain here.
 CREATE UNLOGGED TABLE {stage}
 WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false) AS
-SELECT row_number() OVER (ORDER BY w.tableoid, w.ctid) AS number, {staged}
+SELECT row_number() OVER (ORDER BY {order}) AS number, {staged}
 FROM (
-    SELECT t.tableoid, t.ctid, {old_and_new}
+    SELECT {located_old_and_new}
     FROM {table} AS t
     LEFT JOIN pg_temp.refresher_new AS n ON {match}
     WHERE {has_key}

@@ -274,3 +274,22 @@ def test_who_may_not_write_the_columns_is_told_what_to_grant(crm: Workbench) -> 
     finally:
         crm.session.discard()
         crm.execute("DROP OWNED BY filler; DROP ROLE filler")
+
+
+def test_who_may_read_and_write_nothing_else_of_the_table_fills_it(crm: Workbench) -> None:
+    crm.views = {}
+    fill(crm, "SELECT id, source FROM base", "source")
+    crm.execute(
+        "CREATE ROLE sparing LOGIN; GRANT ALL ON SCHEMA refresher TO sparing;"
+        "GRANT ALL ON ALL TABLES IN SCHEMA refresher TO sparing;"
+        "GRANT ALL ON ALL SEQUENCES IN SCHEMA refresher TO sparing;"
+        "GRANT SELECT ON base TO sparing;"
+        "GRANT SELECT (id, source), UPDATE (source) ON target TO sparing"
+    )
+    try:
+        crm.work_as("sparing")
+        assert crm.apply_well() == [("create", "m"), ("populate", "m")]
+        assert crm.one("SELECT count(*) FROM target WHERE source IS NOT NULL") > 0
+    finally:
+        crm.session.discard()
+        crm.execute("DROP OWNED BY sparing; DROP ROLE sparing")
