@@ -19,6 +19,7 @@ from refresher.checks.contents import check_contents
 from refresher.config.model import Fills
 from refresher.events import RunProgressed, RunStarted, VerifyMismatch
 from refresher.postgres.sessions import Connection
+from refresher.refresh.columns.pace import Standbys
 from refresher.refresh.columns.staging import (
     COMPUTED,
     Filled,
@@ -107,7 +108,7 @@ class Filling(Transaction):
             total=differing,
             timeouts=task.view.timeouts,
             max_rows_per_second=fills.max_rows_per_second,
-            most_lag=task.most_lag,
+            standbys=Standbys(task.most_lag),
             cancelled=self.cancelled,
             tell=lambda written: self._tell(member, written, differing),
         )

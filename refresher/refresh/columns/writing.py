@@ -27,6 +27,7 @@ from refresher.errors import FailureReason, RefreshError
 from refresher.postgres import identifiers
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
+from refresher.refresh.columns.pace import LOOK_AGAIN, Standbys, rest
 from refresher.refresh.columns.staging import Filled
 from refresher.refresh.session import Session
 from refresher.refresh.transaction import CancelledError
@@ -35,11 +36,8 @@ _QUERIES = load_queries("refresher.refresh.columns", "writing.sql")
 
 BATCH_ROWS = 500
 _LOCK = timedelta(milliseconds=50)
-_PASS_PAUSE_SECONDS = 0.1
+_PASS_PAUSE = timedelta(milliseconds=100)
 _RENEWAL_SECONDS = 1.0
-_STANDBYS_SECONDS = 1.0
-"""How often standbys are looked at, if at all."""
-
 _TRY_AGAIN = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
@@ -85,15 +83,14 @@ class Writing:
     """How many rows are staged."""
     timeouts: Timeouts
     max_rows_per_second: int | None
-    most_lag: timedelta | None
-    """While a standby is further behind, nothing is written."""
+    standbys: Standbys
     cancelled: threading.Event
     tell: Callable[[Written], None]
     """Called after each batch."""
     written: Written = field(default_factory=Written, init=False)
-    _began: float = field(default=0.0, init=False)
+    _rest: timedelta = field(default=timedelta(), init=False)
+    """How long to wait before the next batch."""
     _held_at: float = field(default=0.0, init=False)
-    _looked_at: float = field(default=0.0, init=False)
 
     def carry_out(self) -> Written:
         """Write all staged rows.
@@ -106,7 +103,7 @@ class Writing:
         """
         # Never another one: after a crash of the server the stage is empty, and all looks done.
         connection = self.session.connection()
-        self._began = self._held_at = moved = time.monotonic()
+        self._held_at = moved = time.monotonic()
         while self.written.done < self.total:
             before = self.written.done
             self._pass(connection)
@@ -116,18 +113,22 @@ class Writing:
             elif now - moved >= self.timeouts.statement.total_seconds():
                 raise self._refused(self.total - self.written.done)
             if self.written.done < self.total:
-                self._pause(connection, _PASS_PAUSE_SECONDS)
+                self._pause(connection, _PASS_PAUSE)
         return self.written
 
     def _pass(self, connection: Connection) -> None:
         """Try each row that is left once."""
         after: int | None = 0
         while after is not None and self.written.done < self.total:
-            self._pause(connection, self._too_early())
-            self._wait_for_standbys(connection)
+            self._pause(connection, self._rest)
+            while self.standbys.are_behind(connection):
+                self._pause(connection, LOOK_AGAIN)
             if self.cancelled.is_set():
                 raise CancelledError
+            began, rows = time.monotonic(), self.written.rows
             after = self._batch(connection, after)
+            took = timedelta(seconds=time.monotonic() - began)
+            self._rest = rest(took, self.written.rows - rows, self.max_rows_per_second)
             self.tell(self.written)
 
     def _batch(self, connection: Connection, after: int) -> int | None:
@@ -178,7 +179,7 @@ class Writing:
                 self._begin(connection)
             except psycopg.errors.LockNotAvailable:
                 connection.execute("ROLLBACK")
-                self._pause(connection, _PASS_PAUSE_SECONDS)
+                self._pause(connection, _PASS_PAUSE)
             else:
                 return
 
@@ -210,34 +211,18 @@ class Writing:
             raise LostRunError
         self._held_at = time.monotonic()
 
-    def _wait_for_standbys(self, connection: Connection) -> None:
-        while self.most_lag is not None and time.monotonic() - self._looked_at > _STANDBYS_SECONDS:
-            found = connection.execute(_QUERIES["replication_lag"]).fetchone()
-            assert found is not None  # noqa: S101 - an aggregate always returns one row
-            if found["lag"] is None or found["lag"] <= self.most_lag:
-                self._looked_at = time.monotonic()
-                return
-            self._pause(connection, _STANDBYS_SECONDS)
-
     @property
     def _size(self) -> int:
         """Rows a batch: a slow pace is kept within a second, too."""
         return min(BATCH_ROWS, self.max_rows_per_second or BATCH_ROWS)
 
-    def _too_early(self) -> float:
-        """Seconds until as many rows may have been written."""
-        if self.max_rows_per_second is None:
-            return 0.0
-        due = self._began + self.written.rows / self.max_rows_per_second
-        return max(0.0, due - time.monotonic())
-
-    def _pause(self, connection: Connection, seconds: float) -> None:
+    def _pause(self, connection: Connection, length: timedelta) -> None:
         """Wait, and go on being known to live."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + length.total_seconds()
         while (left := until - time.monotonic()) > 0:
             if self.cancelled.wait(min(left, _RENEWAL_SECONDS)):
                 raise CancelledError
-            if left > _RENEWAL_SECONDS:
+            if time.monotonic() - self._held_at >= _RENEWAL_SECONDS:
                 with contextlib.suppress(psycopg.errors.LockNotAvailable):
                     self.hold_fence(connection)
 

@@ -17,12 +17,6 @@ WHERE f.view = free.view
     AND EXISTS (SELECT FROM refresher.run AS r WHERE r.id = %(run)s AND r.outcome IS NULL)
 RETURNING f.view
 
--- name: replication_lag
--- description: How far the slowest standby is behind; null where that may not be seen.
-SELECT coalesce(max(s.replay_lag), interval '0') AS lag
-FROM pg_catalog.pg_stat_replication AS s
-WHERE s.state IN ('streaming', 'catchup')
-
 -- name: next
 -- description: The number that the next batch ends with; null after the last one.
 SELECT max(s.number) AS last

@@ -12,9 +12,9 @@ import pytest
 from psycopg import sql
 
 from refresher.catalog.introspection import read_graph
-from refresher.config.model import Kind, View
+from refresher.config.model import Fills, Kind, View
 from refresher.events import Event
-from refresher.names import RelationName, query_name
+from refresher.names import RelationName, columns_query_name, query_name
 from refresher.postgres import identifiers, sessions
 from refresher.refresh.attempt import Attempt
 from refresher.refresh.session import Session
@@ -84,6 +84,35 @@ class Workshop:
             query=query,
             query_path=Path(f"{name}.sql"),
             key=key,
+            **fields,
+        )
+        self.register()
+        return self.views[name]
+
+    def columns(
+        self,
+        name: str,
+        query: str,
+        *,
+        table: str,
+        columns: tuple[str, ...],
+        key: tuple[str, ...] = ("id",),
+        **fields: Any,
+    ) -> View:
+        """Keep the query of columns as an apply would, and make the view known."""
+        relation = columns_query_name(name)
+        self.connection.execute(
+            sql.SQL("CREATE VIEW {} AS {}").format(identifiers.relation(relation), sql.SQL(query))
+        )
+        self.views[name] = View(
+            name=name,
+            database="test",
+            relation=relation,
+            kind=Kind.COLUMNS,
+            query=query,
+            query_path=Path(f"{name}.sql"),
+            key=key,
+            fills=Fills(table=RelationName("public", table), columns=columns),
             **fields,
         )
         self.register()

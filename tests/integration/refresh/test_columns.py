@@ -15,6 +15,7 @@ from refresher.config.model import Timeouts
 from refresher.errors import FailureReason, RefreshError
 from refresher.names import RelationName
 from refresher.postgres.sessions import Connection
+from refresher.refresh.columns.pace import Standbys
 from refresher.refresh.columns.staging import Filled, compute, read_filled, stage
 from refresher.refresh.columns.writing import LostRunError, Writing, Written
 from refresher.refresh.transaction import CancelledError
@@ -48,7 +49,7 @@ class Filling:
         return Writing(
             **{
                 "total": total,
-                "most_lag": None,
+                "standbys": Standbys(None),
                 "session": self.workshop.session,
                 "view": "f",
                 "run": self.run,
