@@ -40,8 +40,8 @@ def test_a_row_is_what_the_documentation_says(applied: Commands) -> None:
     (row,) = shown.json()
     assert set(row) == set(
         "database view relation kind state as_of data_as_of staleness_seconds target_lag_seconds"  # noqa: SIM905 - as the documentation lists them
-        " max_staleness_seconds last_run next_due_at waiting paused running drift drift_looked_at"
-        " drift_problem refreshed_outside_at broken_checks".split()
+        " max_staleness_seconds last_run next_due_at waiting paused running rows_done rows_total"
+        " drift drift_looked_at drift_problem refreshed_outside_at broken_checks".split()
     )
     assert (row["database"], row["view"], row["relation"]) == ("crm", "numbers", "public.numbers")
     assert (row["kind"], row["state"]) == ("materialized_view", "fresh")

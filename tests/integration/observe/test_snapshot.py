@@ -13,8 +13,8 @@ from tests.shop import Shop
 
 ROW = (
     "database view relation kind state as_of data_as_of staleness_seconds target_lag_seconds"
-    " max_staleness_seconds last_run next_due_at waiting paused running broken_checks drift"
-    " drift_looked_at drift_problem refreshed_outside_at"
+    " max_staleness_seconds last_run next_due_at waiting paused running rows_done rows_total"
+    " broken_checks drift drift_looked_at drift_problem refreshed_outside_at"
 )
 
 
@@ -287,6 +287,8 @@ def test_one_view_as_json(shop: Shop) -> None:
         "waiting": None,
         "paused": False,
         "running": False,
+        "rows_done": None,
+        "rows_total": None,
         "broken_checks": [],
         "drift": None,
         "drift_looked_at": None,
