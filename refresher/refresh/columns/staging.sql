@@ -36,8 +36,10 @@ DROP TABLE IF EXISTS {stage}
 
 -- name: stage
 -- description: The rows of the table whose image differs from what it should be, in their order there.
--- A row without a whole key is nobody's. Images, not values: 1.0 and 1.00 are equal.
-CREATE UNLOGGED TABLE {stage} AS
+-- A row without a whole key is nobody's. Images, not values: 1.0 and 1.00 are equal. Autovacuum
+-- would hold up the DROP for longer than a batch waits, and has nothing to gain here.
+CREATE UNLOGGED TABLE {stage}
+WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false) AS
 SELECT row_number() OVER (ORDER BY w.tableoid, w.ctid) AS number, {staged}
 FROM (
     SELECT t.tableoid, t.ctid, {old_and_new}
