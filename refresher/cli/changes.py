@@ -114,7 +114,14 @@ class Change:
     def tell(self, activity: str) -> None:
         """Take down what is under way; this is where a cancelled change ends."""
         self._require_not_cancelled()
+        self._discharge = None
         self.activity = activity
+
+    @property
+    def under_way(self) -> str:
+        """What is being done, in words, and how far a refresh is that is part of it."""
+        discharge = self._discharge
+        return f"{self.activity} ({discharge.activity})" if discharge else self.activity
 
     def planned(self, plan: Plan) -> None:
         """Take down what will be carried out."""
@@ -179,7 +186,7 @@ def _carry_out(
 
             def watch() -> None:
                 nonlocal told
-                display.show(change.activity)
+                display.show(change.under_way)
                 while told < len(report.results):
                     with display.aside():
                         _tell(report, told, silent=silent)

@@ -105,6 +105,8 @@ class _Found:
     name: str
     relation: RelationName
     standing: RelationFacts | None
+    filled: RelationName | None
+    """Whose columns it fills."""
     configured: bool
 
     def __str__(self) -> str:
@@ -113,6 +115,10 @@ class _Found:
                 stands = "nothing stands there"
             case RelationFacts(kind="m", bytes=size):
                 stands = f"a materialized view, {render.size(size)}"
+            case RelationFacts(kind="r", bytes=size):
+                stands = f"a table, {render.size(size)}"
+            case _ if self.filled:
+                stands = f"the query for columns of {self.filled}, which stay as they are"
             case _:
                 stands = "a view"
         again = "; it is configured, so that an apply would create it again"
@@ -132,6 +138,7 @@ def _read_known(config: Config, alias: str) -> dict[str, _Found]:
             name=name,
             relation=relation,
             standing=facts.get(relation),
+            filled=fills.table if name in views and (fills := views[name].fills) else None,
             configured=name in views,
         )
         for name, relation in relations.items()

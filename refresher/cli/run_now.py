@@ -108,7 +108,10 @@ def _require_fitting(views: Iterable[View], strategy: Strategy) -> None:
     for view in views:
         if strategy not in view.kind.strategies:
             only = " or ".join(view.kind.strategies)
-            message = f"{view.name!r} is a {view.kind}, which is refreshed by {only}"
+            message = (
+                f"{view.name!r} is of the kind {view.kind}, which is refreshed by {only} only;"
+                " leave out --strategy"
+            )
             raise click.UsageError(message)
 
 

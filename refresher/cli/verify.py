@@ -15,7 +15,7 @@ from refresher.cli.run_now import Wanted, prepared
 from refresher.cli.table import print_table
 from refresher.cli.wording import describe_run
 from refresher.config.faults import shorten
-from refresher.config.model import Config, View
+from refresher.config.model import Config, Kind, View
 from refresher.postgres.sessions import connect
 from refresher.refresh.comparison import DifferingRow
 from refresher.refresh.session import Session
@@ -166,7 +166,7 @@ def _show(verified: Verified, *, sample: int | None) -> None:
             render.say(f"and {more:,} more; --limit shows more of them")
         render.say("")
     render.say(_when(verified))
-    if sample is not None:
+    if sample is not None and verified.view.kind is not Kind.COLUMNS:
         render.say("A sample does not see rows that the view lacks.")
 
 

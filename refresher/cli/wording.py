@@ -4,7 +4,7 @@ from typing import assert_never
 
 from refresher.cli import render
 from refresher.freshness import Distrust
-from refresher.runs import Outcome, Run
+from refresher.runs import Outcome, Run, Strategy
 
 DISTRUSTED = {
     Distrust.LINEAGE: "refreshed on another server",
@@ -30,7 +30,13 @@ def describe_run(run: Run, *, joined: bool = False) -> str:
             attempt = f" at attempt {run.attempt}" if run.attempt > 1 else ""
             return f"{run.view}: failed after {took}{attempt}: {problem(run)}"
         case Outcome.CANCELLED:
-            return f"{run.view}: cancelled after {took}; the old contents stay"
+            filling = run.strategy is Strategy.COLUMNS
+            stays = (
+                "what is written stays, and the next one goes on"
+                if filling
+                else "the old contents stay"
+            )
+            return f"{run.view}: cancelled after {took}; {stays}"
         case None:
             return f"{run.view}: running"
         case other:

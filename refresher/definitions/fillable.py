@@ -1,6 +1,6 @@
 """Whether columns can be filled from a definition: PostgreSQL is asked, nothing is done."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
 from psycopg import sql
@@ -9,7 +9,7 @@ from refresher.catalog.fillable import why_not_fillable
 from refresher.config.model import Fills, View
 from refresher.definitions import statements
 from refresher.graph import Graph
-from refresher.names import RelationName
+from refresher.names import RelationName, quoted
 from refresher.postgres import identifiers
 from refresher.postgres.failures import describe
 from refresher.postgres.queries import load_queries
@@ -40,7 +40,10 @@ def refused_when_filled(
     Raises:
         psycopg.Error: the database went away.
     """
-    problems = why_not_fillable(connection, fills.table, view.key, fills.columns)
+    problems = [
+        *why_not_fillable(connection, fills.table, view.key, fills.columns),
+        *_not_returned(connection, (*view.key, *fills.columns), query),
+    ]
     return problems or [
         *_unassignable(connection, view, fills, query),
         *_changing_defaults(connection, fills),
@@ -55,7 +58,16 @@ def read_back(graph: Graph, view: View) -> str | None:
     through = sorted(
         name for name in upstreams - {view.name} if view.name in graph.all_upstreams(name)
     )
-    return f"it reads the columns it fills{''.join(f', through {name}' for name in through)}"
+    way = "".join(f", through {name}" for name in through)
+    return f"it reads the columns it fills{way}; let it read what they are made from"
+
+
+def _not_returned(
+    connection: Connection, names: Sequence[str], query: RelationName
+) -> Iterator[str]:
+    wanted = {"names": list(names), "query": str(query)}
+    for row in connection.execute(_QUERIES["not_returned"], wanted).fetchall():
+        yield f"its query returns no column {quoted(row['name'])}; name one of its columns so"
 
 
 def _unassignable(

@@ -8,3 +8,14 @@ JOIN pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE n.nspname = %(schema)s AND c.relname = %(name)s
 ORDER BY a.attnum
+
+-- name: not_returned
+-- description: Which of some columns a view does not have.
+SELECT wanted.name
+FROM pg_catalog.unnest(%(names)s::text[]) WITH ORDINALITY AS wanted (name, place)
+WHERE NOT EXISTS (
+    SELECT
+    FROM pg_catalog.pg_attribute AS a
+    WHERE a.attrelid = %(query)s::pg_catalog.regclass AND a.attname = wanted.name
+)
+ORDER BY wanted.place

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from refresher.config.model import Kind
 from refresher.definitions.affected import Exchange, exchanges, is_changed
 from refresher.definitions.compare import (
     Aspect,
@@ -202,7 +203,9 @@ class _Planner:
             yield from self._alter(label, aspects, in_swap=in_swap)
         if subject.view.refreshed:
             if standing is None or not standing.populated:
-                yield self._populate(label, "it has no contents yet")
+                fills = subject.view.kind is Kind.COLUMNS
+                empty = "its columns were never filled" if fills else "it has no contents yet"
+                yield self._populate(label, empty)
             yield from index_steps(subject, prune=self._facts.prune)
 
     def _populate(self, label: str, why: str) -> Populate:

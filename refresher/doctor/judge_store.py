@@ -21,7 +21,8 @@ def judge_store(facts: Facts) -> Iterator[Finding]:
             severity=Severity.ERROR,
             topic="store",
             message="the schema refresher stands but does not say its version",
-            why="It was restored without its rows. Nothing in it can be used.",
+            why="It was restored without its rows. Nothing in it can be used but the queries of"
+            " maintained tables, which docs/operations.md tells how to keep.",
             cure="drop it; `refresher apply` makes a new one",
             sql=("DROP SCHEMA refresher CASCADE",),
         )

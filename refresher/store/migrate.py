@@ -101,7 +101,8 @@ def _refusal(connection: Connection, error: psycopg.Error) -> str:
     if emptied and isinstance(error, psycopg.errors.DuplicateTable):
         return (
             f"{refused}: it stands but does not say its version, as after a restore without data;"
-            " nothing in it can be used, so DROP SCHEMA refresher CASCADE, then try again"
+            " nothing in it can be used but the queries of maintained tables (docs/operations.md"
+            " tells how to keep them), so DROP SCHEMA refresher CASCADE, then try again"
         )
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return (

@@ -93,7 +93,7 @@ def test_no_other_strategy_can_be_asked_for(shop: Project) -> None:
     shop.configure({"totals": table()})
     done = shop.run("run-now", "totals", "--strategy", "full")
     assert done.code == 2
-    assert "'totals' is a table, which is refreshed by merge" in done.stderr
+    assert "'totals' is of the kind table, which is refreshed by merge only" in done.stderr
 
 
 def test_a_repeated_key_is_refused_with_examples(shop: Project, database: Database) -> None:

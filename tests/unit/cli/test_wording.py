@@ -46,6 +46,15 @@ AS_OF = NOON.astimezone().isoformat(sep=" ", timespec="seconds")
             {"outcome": Outcome.CANCELLED, "failure": None, "duration_seconds": 2.0},
             "v: cancelled after 2.0s; the old contents stay",
         ),
+        (
+            {
+                "outcome": Outcome.CANCELLED,
+                "strategy": Strategy.COLUMNS,
+                "failure": None,
+                "duration_seconds": 2.0,
+            },
+            "v: cancelled after 2.0s; what is written stays, and the next one goes on",
+        ),
         ({"outcome": None, "failure": None}, "v: running"),
     ],
 )

@@ -143,12 +143,19 @@ def test_whatever_the_starter_suggests_is_valid(starter: Project) -> None:
     suggested, found = re.subn(r"(?m)^( *)# ([a-z_]+: )", r"\1\2", starter_text())
     assert found > 5
     starter.config(suggested)
-    starter.write("sql/big_relations.sql", "SELECT 1")
+    for name in ("big_relations", "relation_totals", "order_counts"):
+        starter.write(f"sql/{name}.sql", "SELECT 1")
     starter.write("views/more.yaml", "views: {more: {kind: view}}")
     starter.write("sql/more.sql", "SELECT 1")
     config = starter.load()
     assert config.views["relation_sizes"].max_staleness is not None
-    assert list(config.views) == ["relation_sizes", "big_relations", "more"]
+    assert list(config.views) == [
+        "relation_sizes",
+        "big_relations",
+        "relation_totals",
+        "order_counts",
+        "more",
+    ]
 
 
 def test_the_model_is_light_to_import() -> None:
