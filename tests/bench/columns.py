@@ -279,8 +279,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--rate", type=float, default=25, help="transactions a second, of each")
-    parser.add_argument("--seconds", type=float, default=30, help="of each time without a backfill")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=15, help="of each time without a backfill")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--paces", type=int, nargs="*", default=[10_000], help="max_rows_per_second of more rounds"
     )

@@ -10,6 +10,9 @@ Why no application ends in a deadlock with it: of rows it waits for none. A trig
 may make it wait all the same, but for less than `_LOCK` and so for far less than the second
 (`deadlock_timeout`) that an application must have waited for this batch before PostgreSQL looks
 for a circle. A batch that waited for too long is rolled back, and its rows are tried again.
+
+No batch waits for the disk while it has rows locked: what a crash of the server undoes differs
+again for the next run. The last transaction, which records the end, waits, and so for all of them.
 """
 
 import contextlib
@@ -136,6 +139,7 @@ class Writing:
         last: int | None = None
         try:
             self._begin(connection)
+            connection.execute(_QUERIES["wait_for_no_disk"])
             found = connection.execute(self._query("next", after=after, batch=self._size))
             last = found.fetchone()["last"]  # type: ignore[index]  # an aggregate returns one row
             done = Written() if last is None else self._write(connection, after, last)

@@ -2,6 +2,10 @@
 -- description: A batch sees what others committed, and waits for nobody for long.
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}
 
+-- name: wait_for_no_disk
+-- description: Its COMMIT gives its locks back at once, and applications hardly wait for them.
+SET LOCAL synchronous_commit = off
+
 -- name: hold_fence
 -- description: Whether the run is still the one that goes on, or 55P03 at once; renews its claim.
 WITH free AS MATERIALIZED (
