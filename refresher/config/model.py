@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
-from refresher.names import RelationName
+from refresher.names import RelationName, quoted
 from refresher.runs import Strategy
 from refresher.windows import Windows
 
@@ -237,6 +237,11 @@ class Fills:
     table: RelationName
     columns: tuple[str, ...]
     max_rows_per_second: int | None = None
+
+    def described(self, key: tuple[str, ...]) -> str:
+        """What is written, and by which key, as the comment on the query has it."""
+        columns, by = (", ".join(map(quoted, names)) for names in (self.columns, key))
+        return f"fills {self.table} ({columns}) by ({by})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,13 +58,7 @@ def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) 
         return [_drift(view, Aspect.MISSING, f"{view.relation} does not exist")]
     if standing.kind != desired.kind or not standing.is_view:
         return [_drift(view, Aspect.DEFINITION, kind_problem(view, standing))]
-    found = []
-    if standing.columns != desired.columns:
-        found.append(_drift(view, Aspect.DEFINITION, _columns_message(desired, standing)))
-    elif standing.query != desired.query:
-        found.append(_drift(view, Aspect.DEFINITION, "the query that stands is another one"))
-    elif standing.primary_key != desired.primary_key:
-        found.append(_drift(view, Aspect.DEFINITION, "the primary key that stands is another one"))
+    found = _compare_definitions(view, desired, standing)
     found += _compare_indexes(view, desired, standing)
     if view.owner is not None and standing.owner != view.owner:
         message = f"owned by {standing.owner}, not {view.owner}"
@@ -78,6 +72,22 @@ def compare(view: View, desired: RelationFacts, standing: RelationFacts | None) 
         message = f"has the options {_shown(standing.options)}, not {_shown(view.options)}"
         found.append(_drift(view, Aspect.OPTIONS, message))
     return found
+
+
+def _compare_definitions(
+    view: View, desired: RelationFacts, standing: RelationFacts
+) -> list[Drift]:
+    if standing.columns != desired.columns:
+        message = _columns_message(desired, standing)
+    elif standing.query != desired.query:
+        message = "the query that stands is another one"
+    elif standing.primary_key != desired.primary_key:
+        message = "the primary key that stands is another one"
+    elif view.fills is not None and standing.comment != desired.comment:
+        message = f"what stands {standing.comment or 'fills nothing'}"
+    else:
+        return []
+    return [_drift(view, Aspect.DEFINITION, message)]
 
 
 def kind_problem(view: View, standing: RelationFacts) -> str:

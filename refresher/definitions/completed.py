@@ -24,6 +24,7 @@ def completed(
     if indexes is None:
         indexes = {} if subject.managed or standing is None else standing.indexes
     kept_comment = standing.comment if standing else None
+    comment = view.fills.described(view.key) if view.fills else view.comment
     kept_options = standing.options if standing else {}
     return replace(
         facts,
@@ -31,7 +32,7 @@ def completed(
         indexes=indexes,
         owner=owner,
         grants=grants,
-        comment=kept_comment if view.comment is None else view.comment,
+        comment=kept_comment if comment is None else comment,
         options=kept_options if view.options is None else view.options,
         populated=False,
     )

@@ -116,11 +116,12 @@ def replaceable(standing: RelationFacts, desired: RelationFacts) -> bool:
 
 
 def stands_as_desired(subject: Subject) -> bool:
-    """Whether what stands has the desired query, columns, kind and primary key."""
+    """Whether what stands has the desired query, columns, kind and key, and fills the same."""
     standing, desired = subject.standing, subject.desired
     return (
         standing is not None
         and desired is not None
+        and (subject.view.fills is None or standing.comment == desired.comment)
         and (standing.kind, standing.columns, standing.query, standing.primary_key)
         == (desired.kind, desired.columns, desired.query, desired.primary_key)
     )

@@ -185,6 +185,8 @@ class Carrier:
         def act(connection: Connection) -> None:
             self._require_unchanged(connection, subject)
             statements.execute_one(connection, replace)
+            if subject.view.fills is not None:
+                connection.execute(statements.set_comment("v", relation, desired.comment))
             store.record_change(connection, {label: subject.view}, changed=[label])
 
         self._persist(label, act)

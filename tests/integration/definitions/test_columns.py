@@ -92,6 +92,32 @@ def test_another_query_is_replaced_and_they_are_filled_again(crm: Workbench) -> 
     assert filled(crm) == [source and source.upper() for source in EXPECTED]
 
 
+@pytest.mark.parametrize("change", ["table", "key", "columns"])
+def test_another_target_of_the_same_query_is_filled(crm: Workbench, change: str) -> None:
+    crm.execute(
+        "CREATE TABLE other AS TABLE target; CREATE UNIQUE INDEX ON other (id);"
+        "ALTER TABLE target ADD extra int UNIQUE; UPDATE target SET extra = 10 - id"
+    )
+    query = "SELECT id, 10 - id AS extra, source, 'n'::text AS name FROM sources"
+    fill(crm, query, "source")
+    crm.apply_well()
+    match change:
+        case "table":
+            fill(crm, query, "source", table=RelationName("public", "other"))
+        case "key":
+            fill(crm, query, "source", key=("extra",))
+        case _:
+            fill(crm, query, "source", "name")
+    drift = look_for_drift(crm.session.connection(), crm.views)
+    fills = "what stands fills public.target (source) by (id)"
+    assert [(each.aspect, each.message) for each in drift] == [(Aspect.DEFINITION, fills)]
+    assert crm.apply_well()[:2] == [("replace", "m"), ("refresh", "m")]
+    if change == "table":
+        assert crm.one("SELECT count(source) FROM other") == 9
+    if change == "columns":
+        assert crm.one("SELECT count(*) FROM target WHERE name = 'n'") == 9
+
+
 def test_a_query_with_other_types_is_built_anew(crm: Workbench) -> None:
     crm.apply_well()
     fill(crm, "SELECT id::bigint AS id, 'x'::varchar(3) AS source FROM base", "source")
