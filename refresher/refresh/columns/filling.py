@@ -13,7 +13,7 @@ anywhere, the rows written so far stay, and are right; the next run compares ane
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from refresher.checks.contents import check_contents
 from refresher.config.model import Fills
@@ -116,6 +116,9 @@ class Filling(Transaction):
     def _finish(self, connection: Connection, member: Member, writing: Writing, rows: int) -> Run:
         """Step 7."""
         member.note_filled(rows, writing.written.rows)
+        if resisting := writing.written.resisting:
+            reason = f"{member.choice.reason}; {resisting:,} rows did not keep what was written"
+            member.choice = replace(member.choice, reason=reason)
         writing.begin_last(connection)
         drop_stage(connection, writing.filled)
         finished = member.finish(connection, self.lock_wait)
