@@ -17,6 +17,7 @@ def test_sql_runs(page: Path, database: Database, make_role: Callable[..., str])
     role = make_role("dashboard")
     with database.connect() as connection:
         connection.execute("CREATE MATERIALIZED VIEW customer_sources AS SELECT 1 AS customer_id")
+        connection.execute("CREATE TABLE customer_engagement_metrics (customer_id bigint)")
         for block in blocks(page, "sql"):
             connection.execute(re.sub(r"\bdashboard\b", role, block.text))
 
