@@ -198,7 +198,7 @@ class _Planner:
                 columns = tuple(widened_columns(subject).items())
                 yield Widen(views=(label,), why=why, columns=columns, diffs=diffs)
             else:
-                yield Replace(views=(label,), why=why, diffs=diffs)
+                yield Replace(views=(label,), why=why, of=subject.view.kind, diffs=diffs)
         if standing is not None:
             yield from self._alter(label, aspects, in_swap=in_swap)
         if subject.view.refreshed:

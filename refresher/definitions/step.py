@@ -70,9 +70,18 @@ class Replace(_Step):
     """Give a plain view another query; its OID and all that depends on it stay."""
 
     kind: ClassVar[str] = "replace"
-    _lock: ClassVar[str | None] = _FOR_AN_INSTANT
-    _blocks: ClassVar[str] = _BRIEFLY
+    of: Kind
     diffs: tuple[Diff, ...]
+
+    @property
+    def lock(self) -> str | None:
+        """The strongest lock it takes: nobody reads the query of columns."""
+        return None if self.of is Kind.COLUMNS else _FOR_AN_INSTANT
+
+    @property
+    def blocks(self) -> str:
+        """Whom that keeps waiting, and for how long."""
+        return "nobody" if self.of is Kind.COLUMNS else _BRIEFLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,12 @@ def test_who_reads_them_is_downstream(crm: Workbench) -> None:
 def test_another_query_is_replaced_and_they_are_filled_again(crm: Workbench) -> None:
     crm.apply_well()
     fill(crm, "SELECT id, upper(source) AS source FROM sources", "source")
+    replace, refresh, _ = crm.plan().steps
+    assert (replace.lock, replace.blocks) == (None, "nobody")
+    assert (refresh.lock, refresh.blocks.split(",")[0]) == (
+        "ROW EXCLUSIVE",
+        "who writes to the same rows",
+    )
     assert crm.apply_well() == [("replace", "m"), ("refresh", "m"), ("refresh", "best")]
     assert filled(crm) == [source and source.upper() for source in EXPECTED]
 

@@ -40,7 +40,7 @@ SWAP = Swap(
 EVERY_KIND: dict[str, Step] = {
     "rename a to b": Rename(views=("b",), before="a", why=("it was called a",)),
     "create a": Create(views=("a",), why=("public.a does not exist",)),
-    "replace a": Replace(views=("a",), why=("another query",), diffs=(DIFF,)),
+    "replace a": Replace(views=("a",), of=Kind.VIEW, why=("another query",), diffs=(DIFF,)),
     "swap sources, shares": SWAP,
     "populate a": Populate(
         views=("a",), why=("it has no contents yet",), of=Kind.MATERIALIZED_VIEW
@@ -124,6 +124,7 @@ def test_a_diff_is_coloured(text: str, style: str) -> None:
 def test_a_narrow_terminal_gets_whole_words_and_whole_queries(width: int) -> None:
     long = "SELECT " + ", ".join(f"column_{number}" for number in range(40))
     step = Replace(
+        of=Kind.VIEW,
         views=("a",),
         why=("the query that stands is another one, and so on, until a line is full",),
         diffs=(Diff(view="a", before="SELECT 1", after=long),),
@@ -136,6 +137,7 @@ def test_a_narrow_terminal_gets_whole_words_and_whole_queries(width: int) -> Non
 def test_nothing_in_a_plan_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "a\x1b]0;title\x07"
     step = Replace(
+        of=Kind.VIEW,
         views=(hostile,),
         why=(hostile,),
         diffs=(Diff(view=hostile, before="SELECT 1", after=f"SELECT '{hostile}'"),),
