@@ -18,6 +18,7 @@ from refresher.demo.crm import CUSTOMERS
 from refresher.demo.place import Place
 from refresher.demo.report import line
 from refresher.demo.stage import Stage
+from refresher.demo.writer import Writer
 from refresher.errors import RefresherError
 from refresher.postgres.sessions import Endpoint
 from refresher.refresh.session import Session
@@ -50,8 +51,10 @@ def demo_endpoint(config: Config) -> Endpoint:
     return Endpoint(alias=ALIAS, conninfo=database.conninfo.reveal(), session=database.session)
 
 
-def cure(config: Config, stage: Stage) -> None:
-    """Put a list that joins what it used to search for in the place of the one that died.
+def cure(config: Config, writer: Writer, stage: Stage) -> None:
+    """Put a list that reads what it used to search for in the place of the one that died.
+
+    The shop writes to the table that is filled all the while.
 
     Raises:
         RefresherError: the configuration can't be applied here.
@@ -66,6 +69,8 @@ def cure(config: Config, stage: Stage) -> None:
     _require_complete(applied)
     for view, done in _in_short(applied).items():
         stage.say(line(view, Text(done)))
+    failed = writer.failed or "none"
+    stage.say(f"Orders came in all the while: {writer.orders:,} placed, {failed} failed.")
 
 
 def _apply(config: Config, tell: Callable[[str], None]) -> Applied:

@@ -1,4 +1,4 @@
-"""The live phase: a shop adds orders, and a daemon keeps the views fresh."""
+"""The live phase: while a shop adds orders, a daemon keeps the views fresh."""
 
 import threading
 from collections.abc import Iterator
@@ -11,29 +11,27 @@ from refresher.config.model import Config
 from refresher.daemon.daemon import Daemon
 from refresher.demo.cure import REFRESH_EVERY
 from refresher.demo.interrupts import awaited
-from refresher.demo.place import Place
 from refresher.demo.show import Happenings, one_cycle, until_stopped
 from refresher.demo.stage import Stage
 from refresher.demo.watch import Watch
 from refresher.demo.writer import Writer
 from refresher.errors import RefresherError
 
-_AN_ORDER_EVERY = timedelta(milliseconds=500)
+AN_ORDER_EVERY = timedelta(milliseconds=200)
+"""How long the shop waits between two orders."""
 _DRAIN = timedelta(seconds=2)
 """How long a refresh at work may go on when the end has come."""
 
 
-def live(place: Place, config: Config, customers: int, stage: Stage, *, once: bool) -> None:
+def live(config: Config, writer: Writer, stage: Stage, *, once: bool) -> None:
     """Keep the views fresh until somebody asks to stop, or, with `once`, for one cycle.
 
     Raises:
         KeyboardInterrupt: somebody asked to stop before that one cycle was done.
         RefresherError: that one cycle can't be done.
-        psycopg.Error: not even the first order could be placed.
     """
     happenings: Happenings = SimpleQueue()
-    writer = Writer(place.owner, customers=customers, pause=_AN_ORDER_EVERY)
-    with awaited(happenings.put), closing(Watch(config)) as watch, writer.running():
+    with awaited(happenings.put), closing(Watch(config)) as watch:
         watch.look()
         with refreshing(config, happenings) as address:
             _introduce(stage, address, once=once)
@@ -46,7 +44,7 @@ def live(place: Place, config: Config, customers: int, stage: Stage, *, once: bo
 def _introduce(stage: Stage, address: str, *, once: bool) -> None:
     stage.begin(
         "Kept fresh",
-        f"An order comes in every {_AN_ORDER_EVERY.total_seconds():g} s, a refresh is due every"
+        f"An order comes in every {AN_ORDER_EVERY.total_seconds():g} s, a refresh is due every"
         f" {REFRESH_EVERY.total_seconds():g} s, and readers wait for neither.",
     )
     stage.say(f"  metrics  {address}/metrics")

@@ -12,11 +12,12 @@ from refresher.config.model import Config, Secret
 from refresher.demo.crm import customers_at
 from refresher.demo.cure import cure, demo_config, demo_endpoint
 from refresher.demo.interrupts import postponed, unwinding
-from refresher.demo.live import live
+from refresher.demo.live import AN_ORDER_EVERY, live
 from refresher.demo.place import Place, RefusedError, ignored_environment, own_place
 from refresher.demo.replay import load_crm, read_again, replay
 from refresher.demo.report import Report, length
 from refresher.demo.stage import Stage
+from refresher.demo.writer import Writer
 from refresher.errors import RefresherError, UnreachableError
 from refresher.postgres.failures import breaks_connection, describe
 from refresher.postgres.sessions import connect
@@ -57,9 +58,11 @@ def run(options: Options, stage: Stage) -> Report:
         config = demo_config(place, customers)
         load_crm(place, customers, stage)
         before = replay(place, stage)
-        cure(config, stage)
-        after = read_again(place, before, stage)
-        live(place, config, customers, stage, once=options.once)
+        writer = Writer(place.owner, customers=customers, pause=AN_ORDER_EVERY)
+        with writer.running():
+            cure(config, writer, stage)
+            after = read_again(place, before, stage)
+            live(config, writer, stage, once=options.once)
         report = Report(before=before, after=after, runs=_read_runs(config))
     _take_leave(options, stage)
     return report

@@ -8,6 +8,7 @@ from datetime import timedelta
 import psycopg
 
 from refresher.config.model import Secret
+from refresher.demo.interrupts import postponed
 from refresher.postgres.queries import load_queries
 
 _QUERIES = load_queries("refresher.demo", "writer.sql")
@@ -19,6 +20,8 @@ class Writer:
     def __init__(self, owner: Secret, *, customers: int, pause: timedelta) -> None:
         self.orders = 0
         """How many orders are committed so far."""
+        self.failed = 0
+        """How many orders ended in an error of the database's."""
         self._owner = owner
         self._customers = customers
         self._pause = pause
@@ -31,15 +34,18 @@ class Writer:
         Raises:
             psycopg.Error: that one could not be placed.
         """
-        with self._connect() as connection:
+        with postponed(), self._connect() as connection:
             self._place_order(connection)
         thread = threading.Thread(target=self._run, name="demo writer")
-        thread.start()
         try:
+            with postponed():
+                thread.start()
             yield
         finally:
-            self._stop.set()
-            thread.join()
+            with postponed():
+                self._stop.set()
+                if thread.is_alive():
+                    thread.join()
 
     def _run(self) -> None:
         # What is wrong with the database the daemon shows; here it only has to come back.
@@ -56,7 +62,11 @@ class Writer:
 
     def _place_order(self, connection: psycopg.Connection) -> None:
         number = self.orders + 1
-        connection.execute(
-            _QUERIES["place_order"], {"number": number, "customers": self._customers}
-        )
+        try:
+            connection.execute(
+                _QUERIES["place_order"], {"number": number, "customers": self._customers}
+            )
+        except psycopg.Error:
+            self.failed += 1
+            raise
         self.orders = number

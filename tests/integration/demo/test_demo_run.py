@@ -24,6 +24,14 @@ LEFT = """
     SELECT datname FROM pg_database WHERE datname = 'refresher_demo'
     UNION ALL SELECT rolname FROM pg_roles WHERE rolname IN ('authenticator', 'service_role')
 """
+LISTED = """
+    SELECT count(*), count(list.source) > 100, count(*) FILTER (
+        WHERE (list.source, list.customer_since)
+            IS DISTINCT FROM (sources.source, sources.customer_since)
+    )
+    FROM customers_crm_v AS list
+    JOIN customer_sources AS sources ON sources.customer_id = list.id
+"""
 
 
 class EventfulStage(Stage):
@@ -115,6 +123,22 @@ def test_one_cycle_cures_the_list_and_keeps_it_fresh(small: Options) -> None:
     assert max(map(len, story.splitlines())) <= 100
 
 
+def test_the_list_reads_what_was_filled_while_orders_came_in(
+    small: Options, demo_server: Secret
+) -> None:
+    listed = []
+
+    def look() -> None:
+        with psycopg.connect(demo_server.reveal(), dbname="refresher_demo") as connection:
+            listed.extend(connection.execute(LISTED).fetchall())
+
+    stage = EventfulStage({"Orders came in": look, "Ctrl-C": interrupt()})
+    run(small, stage)
+    assert listed == [(155, True, 0)]
+    assert re.search(r"customer_metrics +created, populated: 155 rows", stage.story.getvalue())
+    assert re.search(r"Orders came in .*: [1-9]\d* placed, none failed", stage.story.getvalue())
+
+
 def test_a_port_that_is_taken_is_given_up_for_another() -> None:
     nowhere = Place(owner=Secret("host=/nowhere dbname=refresher_demo"), readers={})
     config = demo_config(nowhere, customers=155)
@@ -133,6 +157,7 @@ def test_a_port_that_is_taken_is_given_up_for_another() -> None:
         ("The incident", signal.SIGTERM),
         ("The cure", signal.SIGHUP),
         ("customers_crm_v", signal.SIGINT),
+        ("before ", signal.SIGTERM),
     ],
 )
 def test_before_the_live_phase_a_signal_interrupts(

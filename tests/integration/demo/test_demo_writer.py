@@ -41,6 +41,7 @@ def test_orders_come_in_until_it_is_stopped(loaded: Place) -> None:
     written = writer.orders
     assert totals(loaded.owner) == (*(count + written for count in before[:3]), False)
     assert before[3] is True
+    assert writer.failed == 0
 
 
 def test_it_goes_on_when_the_database_comes_back(loaded: Place) -> None:
@@ -53,6 +54,16 @@ def test_it_goes_on_when_the_database_comes_back(loaded: Place) -> None:
         ).fetchone()
         assert ended is not None
         assert ended[0] >= 1
+        written = writer.orders
+        wait_until(lambda: writer.orders >= written + 3)
+
+
+def test_an_order_that_fails_is_counted(loaded: Place) -> None:
+    writer = Writer(loaded.owner, customers=CUSTOMERS, pause=timedelta(milliseconds=1))
+    with writer.running(), psycopg.connect(loaded.owner.reveal(), autocommit=True) as connection:
+        connection.execute("ALTER TABLE web_orders RENAME TO elsewhere")
+        wait_until(lambda: writer.failed >= 3)
+        connection.execute("ALTER TABLE elsewhere RENAME TO web_orders")
         written = writer.orders
         wait_until(lambda: writer.orders >= written + 3)
 
