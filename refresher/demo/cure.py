@@ -70,7 +70,7 @@ def cure(config: Config, writer: Writer, stage: Stage) -> None:
     for view, done in _in_short(applied).items():
         stage.say(line(view, Text(done)))
     failed = writer.failed or "none"
-    stage.say(f"Orders came in all the while: {writer.orders:,} placed, {failed} failed.")
+    stage.say(line("orders meanwhile", Text(f"{writer.orders:,} placed, {failed} failed")))
 
 
 def _apply(config: Config, tell: Callable[[str], None]) -> Applied:

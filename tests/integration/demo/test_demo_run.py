@@ -132,11 +132,11 @@ def test_the_list_reads_what_was_filled_while_orders_came_in(
         with psycopg.connect(demo_server.reveal(), dbname="refresher_demo") as connection:
             listed.extend(connection.execute(LISTED).fetchall())
 
-    stage = EventfulStage({"Orders came in": look, "Ctrl-C": interrupt()})
+    stage = EventfulStage({"orders meanwhile": look, "Ctrl-C": interrupt()})
     run(small, stage)
     assert listed == [(155, True, 0)]
     assert re.search(r"customer_metrics +created, populated: 155 rows", stage.story.getvalue())
-    assert re.search(r"Orders came in .*: [1-9]\d* placed, none failed", stage.story.getvalue())
+    assert re.search(r"orders meanwhile +[1-9]\d* placed, none failed", stage.story.getvalue())
 
 
 def test_a_port_that_is_taken_is_given_up_for_another() -> None:
