@@ -252,6 +252,13 @@ def test_a_query_may_read_what_it_does_not_fill(crm: Workbench) -> None:
         ),
         (
             (
+                "CREATE DOMAIN moment AS text DEFAULT now()::text;"
+                "ALTER TABLE target ALTER source TYPE moment"
+            ),
+            "the default of source in public.target",
+        ),
+        (
+            (
                 "DROP TABLE target CASCADE;"
                 "CREATE TABLE target (id int, name text, source text, UNIQUE (id, source))"
                 " PARTITION BY LIST (source)"
