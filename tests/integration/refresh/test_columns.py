@@ -281,6 +281,19 @@ def test_a_killed_run_leaves_what_it_wrote_and_the_next_writes_the_rest(filling:
     assert filling.values() == {g: g for g in range(1, 2_001)}
 
 
+def test_a_stage_that_a_crash_emptied_ends_it_at_once(filling: Filling) -> None:
+    grow(filling, 2_000)
+    filled, total = filling.stage()
+
+    def crash(_written: Written) -> None:
+        filling.workshop.execute(f"TRUNCATE {filled.stage}")
+
+    with pytest.raises(RefreshError) as refusal:
+        filling.writing(filled, total, tell=crash).carry_out()
+    assert refusal.value.reason is FailureReason.CONNECTION
+    assert filling.fill().rows == 1_500
+
+
 def test_cancelled_it_stops_between_batches(filling: Filling) -> None:
     grow(filling, 2_000)
     cancelled = threading.Event()
