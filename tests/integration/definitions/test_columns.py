@@ -266,6 +266,22 @@ def test_a_query_may_read_what_it_does_not_fill(crm: Workbench) -> None:
             "has no unique index on column id",
         ),
         (
+            (
+                "DROP TABLE target CASCADE; CREATE TABLE whole (id int, source text)"
+                " PARTITION BY LIST (source);"
+                "CREATE TABLE target PARTITION OF whole DEFAULT; CREATE UNIQUE INDEX ON target (id)"
+            ),
+            "public.target is partitioned by column source",
+        ),
+        (
+            "CREATE RULE also AS ON UPDATE TO target DO ALSO NOTIFY written",
+            "public.target can't be filled from it: DO ALSO rules are not supported",
+        ),
+        (
+            "CREATE RULE never AS ON UPDATE TO target DO INSTEAD NOTHING",
+            "public.target can't be filled from it: cannot perform UPDATE RETURNING",
+        ),
+        (
             "DROP TABLE target CASCADE; CREATE VIEW target AS SELECT 1 AS id, '' AS source",
             "public.target is no table",
         ),
