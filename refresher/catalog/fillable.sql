@@ -37,11 +37,14 @@ SELECT
     ) AS generated,
     ARRAY(
         SELECT a.attname::text
-        FROM pg_catalog.pg_partitioned_table AS p
+        -- It may be a partition itself.
+        FROM pg_catalog.pg_partition_ancestors(c.oid) AS w (relation)
+        JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid = w.relation
         JOIN pg_catalog.pg_attribute AS a
             ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs)
-        WHERE p.partrelid = c.oid AND a.attname = ANY (%(columns)s::text[])
-        ORDER BY a.attnum
+        WHERE a.attname = ANY (%(columns)s::text[])
+        GROUP BY a.attname
+        ORDER BY a.attname
     ) AS partitioning,
     ARRAY(
         SELECT a.attname::text

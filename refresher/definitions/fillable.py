@@ -18,7 +18,11 @@ from refresher.postgres.sessions import Connection
 _QUERIES = load_queries("refresher.definitions", "fillable.sql")
 
 # Planned, and not carried out: the one who knows whether a type can be assigned is PostgreSQL.
-_ASSIGN = sql.SQL("EXPLAIN UPDATE {table} AS t SET {assignments} FROM {query} AS q WHERE {match}")
+# And whether a rule of the table stands in the way: it is written to as a batch writes.
+_ASSIGN = sql.SQL(
+    "EXPLAIN WITH written AS (UPDATE {table} AS t SET {assignments} FROM {query} AS q"
+    " WHERE {match} RETURNING t.{column}) SELECT FROM written"
+)
 _COMMA, _AND = sql.SQL(", "), sql.SQL(" AND ")
 _SAME = sql.SQL("{to} = q.{name}")
 # An index takes immutable expressions only; of one on no column it is enough to try.
@@ -76,6 +80,7 @@ def _unassignable(
     statement = _ASSIGN.format(
         table=identifiers.relation(fills.table),
         query=identifiers.relation(query),
+        column=sql.Identifier(fills.columns[0]),
         assignments=_COMMA.join(
             _SAME.format(to=sql.Identifier(name), name=sql.Identifier(name))
             for name in fills.columns

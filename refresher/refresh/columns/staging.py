@@ -40,6 +40,8 @@ class Filled:
     query: RelationName
     """The view that has the query."""
     stage: RelationName
+    types: tuple[str, ...]
+    """Each column's type, as PostgreSQL prints it."""
     defaults: tuple[str | None, ...]
     """What each column holds where the query has no row, as PostgreSQL prints it, in the
     column's type; None for null."""
@@ -76,6 +78,7 @@ def read_filled(
         columns=columns,
         query=query,
         stage=stage_name(view),
+        types=tuple(found["types"]),
         defaults=tuple(found["defaults"]),
         identifying=found["identifying"],
         located=found["located"],
@@ -163,18 +166,26 @@ def parts(filled: Filled) -> dict[str, sql.Composable]:
 
 
 def _values(filled: Filled, names: tuple[str, ...]) -> list[sql.Composed]:
-    """What each column should hold: a null of the query is a value, and no default's place."""
+    """What each column should hold: a null of the query is a value, and no default's place.
+
+    In the column's own type: of a domain, CASE makes the type below it.
+    """
     met = sql.SQL("n.{}").format(sql.Identifier(filled.key[0]))
-    values = sql.SQL("CASE WHEN {met} IS NULL THEN {default} ELSE n.{name} END AS {new}")
+    values = sql.SQL(
+        "CAST(CASE WHEN {met} IS NULL THEN {default} ELSE n.{name} END AS {type}) AS {new}"
+    )
     return [
         values.format(
             met=met,
-            # PostgreSQL wrote the default.
+            # PostgreSQL wrote the default, and the type.
             default=_NULL if default is None else sql.SQL(default),
             name=sql.Identifier(column),
+            type=sql.SQL(type_),
             new=sql.Identifier(name),
         )
-        for column, default, name in zip(filled.columns, filled.defaults, names, strict=True)
+        for column, type_, default, name in zip(
+            filled.columns, filled.types, filled.defaults, names, strict=True
+        )
     ]
 
 

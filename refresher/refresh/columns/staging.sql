@@ -2,11 +2,9 @@
 -- description: What the columns hold where there is no value, and how strongly a row must be locked.
 -- To change a column of a unique index takes the lock that foreign keys to the row wait for.
 SELECT
-    array_agg(
-        'CAST(' || pg_catalog.pg_get_expr(d.adbin, d.adrelid)
-            || ' AS ' || pg_catalog.format_type(a.atttypid, a.atttypmod) || ')'
-        ORDER BY wanted.position
-    ) AS defaults,
+    array_agg(type.name ORDER BY wanted.position) AS types,
+    array_agg('CAST(' || value.expression || ' AS ' || type.name || ')' ORDER BY wanted.position)
+        AS defaults,
     bool_or(EXISTS (
         SELECT FROM pg_catalog.pg_index AS i
         WHERE i.indrelid = a.attrelid AND i.indisunique AND a.attnum = ANY (i.indkey)
@@ -17,7 +15,13 @@ JOIN pg_catalog.pg_attribute AS a
     ON a.attrelid = format('%%I.%%I', %(schema)s::text, %(name)s::text)::regclass
         AND a.attname = wanted.name
         AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+CROSS JOIN pg_catalog.format_type(a.atttypid, a.atttypmod) AS type (name)
+-- A domain has a default for columns that have none.
+CROSS JOIN coalesce(
+    pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(y.typdefaultbin, 0)
+) AS value (expression)
 
 -- name: shape
 -- description: Room for what the query returns, in the table's own types.

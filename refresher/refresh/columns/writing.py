@@ -102,6 +102,7 @@ class Writing:
             LostRunError: somebody else goes on with it.
             CancelledError: it was cancelled; what was written stays written.
             RefreshError: (lock_timeout) others held rows for too long; the rest is written.
+                (connection) the stage was emptied.
             psycopg.Error: whatever PostgreSQL says.
         """
         # Never another one: after a crash of the server the stage is empty, and all looks done.
@@ -142,6 +143,8 @@ class Writing:
             connection.execute(_QUERIES["wait_for_no_disk"])
             found = connection.execute(self._query("next", after=after, batch=self._size))
             last = found.fetchone()["last"]  # type: ignore[index]  # an aggregate returns one row
+            if last is None and after == 0:
+                raise self._emptied()
             done = Written() if last is None else self._write(connection, after, last)
             connection.execute("COMMIT")
         except _TRY_AGAIN:
@@ -237,6 +240,14 @@ class Writing:
     def _query(self, name: str, **values: object) -> sql.Composed:
         literals = {key: sql.Literal(value) for key, value in values.items()}
         return _QUERIES[name].format(**_parts(self.filled), **literals)
+
+    def _emptied(self) -> RefreshError:
+        """A pooler keeps its clients over a crash of the server, which empties unlogged tables."""
+        message = (
+            f"{self.filled.stage} lost the rows that were to be written, as after a crash of the"
+            " server; the next refresh writes them"
+        )
+        return RefreshError(message, reason=FailureReason.CONNECTION)
 
     def _refused(self, left: int) -> RefreshError:
         rows = "1 row" if left == 1 else f"{left:,} rows"

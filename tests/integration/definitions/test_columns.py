@@ -252,11 +252,34 @@ def test_a_query_may_read_what_it_does_not_fill(crm: Workbench) -> None:
         ),
         (
             (
+                "CREATE DOMAIN moment AS text DEFAULT now()::text;"
+                "ALTER TABLE target ALTER source TYPE moment"
+            ),
+            "the default of source in public.target",
+        ),
+        (
+            (
                 "DROP TABLE target CASCADE;"
                 "CREATE TABLE target (id int, name text, source text, UNIQUE (id, source))"
                 " PARTITION BY LIST (source)"
             ),
             "has no unique index on column id",
+        ),
+        (
+            (
+                "DROP TABLE target CASCADE; CREATE TABLE whole (id int, source text)"
+                " PARTITION BY LIST (source);"
+                "CREATE TABLE target PARTITION OF whole DEFAULT; CREATE UNIQUE INDEX ON target (id)"
+            ),
+            "public.target is partitioned by column source",
+        ),
+        (
+            "CREATE RULE also AS ON UPDATE TO target DO ALSO NOTIFY written",
+            "public.target can't be filled from it: DO ALSO rules are not supported",
+        ),
+        (
+            "CREATE RULE never AS ON UPDATE TO target DO INSTEAD NOTHING",
+            "public.target can't be filled from it: cannot perform UPDATE RETURNING",
         ),
         (
             "DROP TABLE target CASCADE; CREATE VIEW target AS SELECT 1 AS id, '' AS source",

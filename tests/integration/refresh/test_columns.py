@@ -140,6 +140,16 @@ def test_what_vanished_gets_the_default_and_a_null_of_the_query_does_not(
     assert filling.stage()[1] == 0, "a default has the column's type, 7.00"
 
 
+def test_a_column_of_a_domain_is_filled_and_has_the_default_of_it(filling: Filling) -> None:
+    filling.workshop.execute(
+        "CREATE DOMAIN few AS numeric(6, 2) NOT NULL DEFAULT 7 CHECK (VALUE > 0);"
+        "ALTER TABLE filled ALTER v TYPE few USING 1; DELETE FROM t WHERE id = 4"
+    )
+    filling.fill()
+    assert filling.values() == {g: 7 if g == 4 else g for g in range(1, 11)}
+    assert filling.stage()[1] == 0
+
+
 def test_what_is_too_long_is_refused_not_cut(filling: Filling) -> None:
     filling.workshop.execute(
         "DROP VIEW wanted; ALTER TABLE filled ALTER v TYPE varchar(2);"
@@ -269,6 +279,19 @@ def test_a_killed_run_leaves_what_it_wrote_and_the_next_writes_the_rest(filling:
     assert filling.stage()[1] == 1_500
     assert filling.fill().rows == 1_500
     assert filling.values() == {g: g for g in range(1, 2_001)}
+
+
+def test_a_stage_that_a_crash_emptied_ends_it_at_once(filling: Filling) -> None:
+    grow(filling, 2_000)
+    filled, total = filling.stage()
+
+    def crash(_written: Written) -> None:
+        filling.workshop.execute(f"TRUNCATE {filled.stage}")
+
+    with pytest.raises(RefreshError) as refusal:
+        filling.writing(filled, total, tell=crash).carry_out()
+    assert refusal.value.reason is FailureReason.CONNECTION
+    assert filling.fill().rows == 1_500
 
 
 def test_cancelled_it_stops_between_batches(filling: Filling) -> None:
