@@ -147,7 +147,7 @@ def parts(filled: Filled) -> dict[str, sql.Composable]:
         "wanted": _COMMA.join(
             (
                 *_as(sql.SQL("t.{}"), filled.key, filled.key),
-                *_values(filled, filled.columns),
+                *_values(filled),
             )
         ),
         "order": _each(sql.SQL("w.{}"), place or keys, _COMMA),
@@ -156,7 +156,7 @@ def parts(filled: Filled) -> dict[str, sql.Composable]:
                 *_as(sql.SQL("t.{}"), place, place),
                 *_as(sql.SQL("t.{}"), filled.key, keys),
                 *_as(sql.SQL("t.{}"), filled.columns, old),
-                *_values(filled, new),
+                *_typed(filled, new),
             )
         ),
         "staged": identifiers.columns((*keys, *new)),
@@ -165,27 +165,29 @@ def parts(filled: Filled) -> dict[str, sql.Composable]:
     }
 
 
-def _values(filled: Filled, names: tuple[str, ...]) -> list[sql.Composed]:
-    """What each column should hold: a null of the query is a value, and no default's place.
-
-    In the column's own type: of a domain, CASE makes the type below it.
-    """
+def _values(filled: Filled) -> list[sql.Composed]:
+    """What each column should hold: a null of the query is a value, and no default's place."""
     met = sql.SQL("n.{}").format(sql.Identifier(filled.key[0]))
-    values = sql.SQL(
-        "CAST(CASE WHEN {met} IS NULL THEN {default} ELSE n.{name} END AS {type}) AS {new}"
-    )
+    value = sql.SQL("CASE WHEN {met} IS NULL THEN {default} ELSE n.{name} END")
     return [
-        values.format(
+        value.format(
             met=met,
-            # PostgreSQL wrote the default, and the type.
+            # PostgreSQL wrote the default.
             default=_NULL if default is None else sql.SQL(default),
             name=sql.Identifier(column),
-            type=sql.SQL(type_),
-            new=sql.Identifier(name),
         )
-        for column, type_, default, name in zip(
-            filled.columns, filled.types, filled.defaults, names, strict=True
-        )
+        for column, default in zip(filled.columns, filled.defaults, strict=True)
+    ]
+
+
+def _typed(filled: Filled, names: tuple[str, ...]) -> list[sql.Composed]:
+    """The same in the columns' own types: of a domain, CASE makes the type below.
+
+    Nothing is cut by that, for `n` has the table's types.
+    """
+    return [
+        sql.SQL("CAST({} AS {}) AS {}").format(value, sql.SQL(type_), sql.Identifier(name))
+        for value, type_, name in zip(_values(filled), filled.types, names, strict=True)
     ]
 
 

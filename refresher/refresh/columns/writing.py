@@ -143,8 +143,7 @@ class Writing:
             connection.execute(_QUERIES["wait_for_no_disk"])
             found = connection.execute(self._query("next", after=after, batch=self._size))
             last = found.fetchone()["last"]  # type: ignore[index]  # an aggregate returns one row
-            if last is None and after == 0:
-                raise self._emptied()
+            self._require_rows(last, after)
             done = Written() if last is None else self._write(connection, after, last)
             connection.execute("COMMIT")
         except _TRY_AGAIN:
@@ -241,13 +240,17 @@ class Writing:
         literals = {key: sql.Literal(value) for key, value in values.items()}
         return _QUERIES[name].format(**_parts(self.filled), **literals)
 
-    def _emptied(self) -> RefreshError:
-        """A pooler keeps its clients over a crash of the server, which empties unlogged tables."""
-        message = (
-            f"{self.filled.stage} lost the rows that were to be written, as after a crash of the"
-            " server; the next refresh writes them"
-        )
-        return RefreshError(message, reason=FailureReason.CONNECTION)
+    def _require_rows(self, last: int | None, after: int) -> None:
+        """Make sure that what is left to write is there, where a pass begins.
+
+        A pooler keeps its clients over a crash of the server, which empties unlogged tables.
+        """
+        if last is None and after == 0:
+            message = (
+                f"{self.filled.stage} lost the rows that were to be written, as after a crash of"
+                " the server; the next refresh writes them"
+            )
+            raise RefreshError(message, reason=FailureReason.CONNECTION)
 
     def _refused(self, left: int) -> RefreshError:
         rows = "1 row" if left == 1 else f"{left:,} rows"
