@@ -94,9 +94,17 @@ class Carrier:
     def _fill(self, step: Populate | Refresh, label: str) -> str | None:
         self.tell(f"{label}: filling it")
         view = self._subject(label).view
+        if view.fills is not None:
+            self._take_over(label)
         if isinstance(step, Populate):
             return self.populator.populate(view, self.simulation.graph)
         return self.populator.refresh(view, self.simulation.graph)
+
+    def _take_over(self, label: str) -> None:
+        """Whoever is filling it computed that before, perhaps: what is left is not theirs."""
+        waiting = f"{label}: waiting for the end of a refresh"
+        with fenced(self.populator.session, [label], lambda: self.tell(waiting)):
+            pass
 
     def _index(self, step: CreateIndex | DropIndex, label: str) -> None:
         session, subject = self.populator.session, self._subject(label)
@@ -151,6 +159,7 @@ class Carrier:
                     connection.execute(set_local("lock_timeout", LOCK_TIMEOUT))
                     for statement in statements.move(kind, before, after):
                         connection.execute(statement)
+                    connection.execute(statements.drop_stage(step.before))
                     store.rename(connection, step.before, label)
 
             persist(attempt, waiting=lambda: self.tell(waiting))

@@ -1,5 +1,9 @@
 """Filled columns: their query in a view, the table left alone, and refused where it can't be."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +14,9 @@ from refresher.definitions.destroy import destroy
 from refresher.definitions.look import look_for_drift
 from refresher.errors import ConfigError, PlanError
 from refresher.names import RelationName, columns_query_name
+from refresher.refresh.session import Session
 from tests.integration.definitions.conftest import PLAIN, Workbench
+from tests.waiting import wait_until
 
 TARGET = RelationName("public", "target")
 
@@ -88,14 +94,49 @@ def test_who_reads_them_is_downstream(crm: Workbench) -> None:
 def test_another_query_is_replaced_and_they_are_filled_again(crm: Workbench) -> None:
     crm.apply_well()
     fill(crm, "SELECT id, upper(source) AS source FROM sources", "source")
-    replace, refresh, _ = crm.plan().steps
-    assert (replace.lock, replace.blocks) == (None, "nobody")
+    replacing, refresh, _ = crm.plan().steps
+    assert (replacing.lock, replacing.blocks) == (None, "nobody")
     assert (refresh.lock, refresh.blocks.split(",")[0]) == (
         "ROW EXCLUSIVE",
         "who writes to the same rows",
     )
     assert crm.apply_well() == [("replace", "m"), ("refresh", "m"), ("refresh", "best")]
     assert filled(crm) == [source and source.upper() for source in EXPECTED]
+
+
+@contextmanager
+def being_filled(crm: Workbench) -> Iterator[None]:
+    """Somebody else fills them while the block lasts, row by row, and has begun to."""
+    crm.execute("UPDATE target SET source = NULL")
+    view, graph = crm.views["m"], crm.simulate().graph
+    assert view.fills is not None
+    paced = replace(view, fills=replace(view.fills, max_rows_per_second=1))
+    session = Session(crm.database.endpoint, worker="other/worker")
+    other = replace(crm.populator(), session=session, views={**crm.views, "m": paced})
+    with ThreadPoolExecutor(1) as pool:
+        filling = pool.submit(other.refresh, paced, graph)
+        writing = "SELECT run FROM refresher.filling WHERE rows_done > 0"
+        wait_until(lambda: crm.execute(writing), what="the first row")
+        yield
+        filling.exception(30)
+    session.discard()
+
+
+def test_who_fills_what_it_computed_before_a_change_is_taken_over(crm: Workbench) -> None:
+    crm.apply_well()
+    with being_filled(crm):
+        fill(crm, "SELECT id, upper(source) AS source FROM sources", "source")
+        assert crm.apply_well() == [("replace", "m"), ("refresh", "m"), ("refresh", "best")]
+    assert filled(crm) == [source and source.upper() for source in EXPECTED]
+
+
+def test_a_view_renamed_while_it_is_filled_leaves_no_stage(crm: Workbench) -> None:
+    crm.apply_well()
+    with being_filled(crm):
+        crm.views.pop("m")
+        fill(crm, "SELECT id, source FROM sources", "source", name="fresh", renamed_from="m")
+        assert crm.apply_well() == [("rename", "fresh")]
+    assert crm.execute("SELECT relname FROM pg_class WHERE relname LIKE '%stage%'") == []
 
 
 @pytest.mark.parametrize("change", ["table", "key", "columns"])
