@@ -41,7 +41,8 @@ _CREATE_DATABASE = sql.SQL(
     "CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 )
 _MARK_DATABASE = sql.SQL("COMMENT ON DATABASE {database} IS {mark}")
-_DROP_DATABASE = sql.SQL("DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+_DROP_DATABASE = sql.SQL("DROP DATABASE IF EXISTS {database}")
+_END_ALL_IN_IT = sql.SQL(" WITH (FORCE)")
 
 
 class RefusedError(RefresherError):
@@ -225,6 +226,11 @@ def _remove(server: Secret) -> None:
 
 
 def _drop(admin: Connection) -> None:
-    admin.execute(_DROP_DATABASE.format(database=sql.Identifier(DATABASE)))
+    drop = _DROP_DATABASE.format(database=sql.Identifier(DATABASE))
+    try:
+        admin.execute(drop + _END_ALL_IN_IT)
+    except psycopg.errors.InsufficientPrivilege:
+        # Autovacuum is at it, which only a superuser ends by FORCE; without, PostgreSQL ends it.
+        admin.execute(drop)
     for role in ROLES:
         admin.execute(_DROP_ROLE.format(role=sql.Identifier(role)))
