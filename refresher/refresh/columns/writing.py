@@ -257,8 +257,9 @@ class Writing:
     def _refused(self, left: int) -> RefreshError:
         rows = "1 row" if left == 1 else f"{left:,} rows"
         message = (
-            f"{rows} of {self.filled.table} could not be written, for others kept them locked; all"
-            " others are. Look for long transactions that write to it"
+            f"{rows} of {self.filled.table} could not be written, for others kept them locked, or a"
+            " policy lets refresher's role read but not write them; all others are. Look for long"
+            " transactions that write to it, and for row security"
         )
         return RefreshError(message, reason=FailureReason.LOCK_TIMEOUT)
 
