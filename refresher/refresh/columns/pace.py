@@ -9,6 +9,11 @@ from refresher.postgres.sessions import Connection
 
 _QUERIES = load_queries("refresher.refresh.columns", "pace.sql")
 
+MOST_ROWS = 500
+"""In a batch: more would cost hardly less a row."""
+FIRST_ROWS = 50
+LONG = timedelta(milliseconds=50)
+"""How long a batch may wait for a lock; one that takes longer has fewer rows the next time."""
 LOOK_AGAIN = timedelta(seconds=1)
 """How often standbys are looked at."""
 
@@ -22,6 +27,17 @@ def rest(took: timedelta, rows: int, most_a_second: int | None) -> timedelta:
     if most_a_second is None:
         return took
     return max(took, timedelta(seconds=rows / most_a_second) - took)
+
+
+def next_rows(rows: int, took: timedelta) -> int:
+    """How many rows to write after a batch of so many.
+
+    Triggers of the table may take milliseconds a row, with all rows of the batch locked; and where
+    one of them waits for a lock in vain, all of the batch have to be tried again.
+    """
+    if took >= LONG:
+        return max(1, rows // 2)
+    return min(MOST_ROWS, rows * 2) if took < LONG / 2 else rows
 
 
 @dataclass(slots=True)

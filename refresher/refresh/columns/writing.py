@@ -7,7 +7,7 @@
 What was locked by others is tried again in a further pass, until there has been time enough.
 
 Why no application ends in a deadlock with it: of rows it waits for none. A trigger or a foreign key
-may make it wait all the same, but for less than `_LOCK` and so for far less than the second
+may make it wait all the same, but for less than `LONG` and so for far less than the second
 (`deadlock_timeout`) that an application must have waited for this batch before PostgreSQL looks
 for a circle. A batch that waited for too long is rolled back, and its rows are tried again.
 
@@ -30,15 +30,13 @@ from refresher.errors import FailureReason, RefreshError
 from refresher.postgres import identifiers
 from refresher.postgres.queries import load_queries
 from refresher.postgres.sessions import Connection
-from refresher.refresh.columns.pace import LOOK_AGAIN, Standbys, rest
+from refresher.refresh.columns.pace import FIRST_ROWS, LONG, LOOK_AGAIN, Standbys, next_rows, rest
 from refresher.refresh.columns.staging import Filled
 from refresher.refresh.session import Session
 from refresher.refresh.transaction import CancelledError
 
 _QUERIES = load_queries("refresher.refresh.columns", "writing.sql")
 
-BATCH_ROWS = 500
-_LOCK = timedelta(milliseconds=50)
 _PASS_PAUSE = timedelta(milliseconds=100)
 _RENEWAL_SECONDS = 1.0
 _TRY_AGAIN = (
@@ -93,6 +91,8 @@ class Writing:
     written: Written = field(default_factory=Written, init=False)
     _rest: timedelta = field(default=timedelta(), init=False)
     """How long to wait before the next batch."""
+    _rows: int = field(default=FIRST_ROWS, init=False)
+    """How many the next batch may have."""
     _held_at: float = field(default=0.0, init=False)
 
     def carry_out(self) -> Written:
@@ -132,6 +132,8 @@ class Writing:
             began, rows = time.monotonic(), self.written.rows
             after = self._batch(connection, after)
             took = timedelta(seconds=time.monotonic() - began)
+            if after is not None:
+                self._rows = next_rows(self._rows, took)
             self._rest = rest(took, self.written.rows - rows, self.max_rows_per_second)
             self.tell(self.written)
 
@@ -220,7 +222,7 @@ class Writing:
     @property
     def _size(self) -> int:
         """Rows a batch: a slow pace is kept within a second, too."""
-        return min(BATCH_ROWS, self.max_rows_per_second or BATCH_ROWS)
+        return min(self._rows, self.max_rows_per_second or self._rows)
 
     def _pause(self, connection: Connection, length: timedelta) -> None:
         """Wait, and go on being known to live."""
@@ -233,7 +235,7 @@ class Writing:
                     self.hold_fence(connection)
 
     def _settings(self) -> sql.SQL:
-        limits = Timeouts(lock=min(_LOCK, self.timeouts.lock), statement=self.timeouts.statement)
+        limits = Timeouts(lock=min(LONG, self.timeouts.lock), statement=self.timeouts.statement)
         return self.session.local_settings(limits)
 
     def _query(self, name: str, **values: object) -> sql.Composed:
@@ -255,8 +257,9 @@ class Writing:
     def _refused(self, left: int) -> RefreshError:
         rows = "1 row" if left == 1 else f"{left:,} rows"
         message = (
-            f"{rows} of {self.filled.table} could not be written, for others kept them locked; all"
-            " others are. Look for long transactions that write to it"
+            f"{rows} of {self.filled.table} could not be written, for others kept them locked, or a"
+            " policy lets refresher's role read but not write them; all others are. Look for long"
+            " transactions that write to it, and for row security"
         )
         return RefreshError(message, reason=FailureReason.LOCK_TIMEOUT)
 

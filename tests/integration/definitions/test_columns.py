@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from refresher.config.model import Fills, Kind, View
+from refresher.config.model import Fills, Kind, Timeouts, View
 from refresher.definitions.compare import Aspect
 from refresher.definitions.destroy import destroy
 from refresher.definitions.look import look_for_drift
@@ -389,3 +390,29 @@ def test_who_may_read_and_write_nothing_else_of_the_table_fills_it(crm: Workbenc
     finally:
         crm.session.discard()
         crm.execute("DROP OWNED BY sparing; DROP ROLE sparing")
+
+
+def test_rows_that_a_policy_lets_nobody_write_are_told(crm: Workbench) -> None:
+    crm.views = {}
+    fill(
+        crm,
+        "SELECT id, source FROM base",
+        "source",
+        timeouts=Timeouts(statement=timedelta(milliseconds=500)),
+    )
+    crm.execute(
+        "ALTER TABLE target ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY reading ON target FOR SELECT USING (true);"
+        "CREATE POLICY writing ON target FOR UPDATE USING (id <> 3);"
+        "CREATE ROLE ruled LOGIN; GRANT ALL ON SCHEMA refresher TO ruled;"
+        "GRANT ALL ON ALL TABLES IN SCHEMA refresher TO ruled;"
+        "GRANT ALL ON ALL SEQUENCES IN SCHEMA refresher TO ruled;"
+        "GRANT SELECT ON base TO ruled; GRANT SELECT, UPDATE ON target TO ruled"
+    )
+    try:
+        crm.work_as("ruled")
+        assert "a policy lets refresher's role read but not write them" in crm.errors()["m"]
+        assert filled(crm)[:4] == ["s1", "s2", None, "s1"]
+    finally:
+        crm.session.discard()
+        crm.execute("DROP OWNED BY ruled; DROP ROLE ruled")

@@ -276,8 +276,8 @@ def test_a_killed_run_leaves_what_it_wrote_and_the_next_writes_the_rest(filling:
 
     with pytest.raises(psycopg.OperationalError):
         filling.writing(filled, total, tell=kill).carry_out()
-    assert filling.stage()[1] == 1_500
-    assert filling.fill().rows == 1_500
+    assert filling.stage()[1] == 1_950
+    assert filling.fill().rows == 1_950
     assert filling.values() == {g: g for g in range(1, 2_001)}
 
 
@@ -291,7 +291,7 @@ def test_a_stage_that_a_crash_emptied_ends_it_at_once(filling: Filling) -> None:
     with pytest.raises(RefreshError) as refusal:
         filling.writing(filled, total, tell=crash).carry_out()
     assert refusal.value.reason is FailureReason.CONNECTION
-    assert filling.fill().rows == 1_500
+    assert filling.fill().rows == 1_950
 
 
 def test_cancelled_it_stops_between_batches(filling: Filling) -> None:
@@ -299,7 +299,7 @@ def test_cancelled_it_stops_between_batches(filling: Filling) -> None:
     cancelled = threading.Event()
     with pytest.raises(CancelledError):
         filling.fill(cancelled=cancelled, tell=lambda _written: cancelled.set())
-    assert filling.stage()[1] == 1_500
+    assert filling.stage()[1] == 1_950
 
 
 def test_a_pace_is_kept_in_small_batches(filling: Filling) -> None:
@@ -314,6 +314,37 @@ def test_names_are_taken_as_they_are(filling: Filling) -> None:
     )
     filling.columns = ('100%s "{number}"',)
     assert filling.fill().rows == 10
+
+
+def test_slow_triggers_hold_an_application_up_for_moments(
+    filling: Filling, bystander: Connection
+) -> None:
+    """With all rows in one batch it would wait for more than a second."""
+    grow(filling, 250)
+    filling.workshop.execute(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END';"
+        "CREATE TRIGGER dawdle BEFORE UPDATE OF v ON filled"
+        " FOR EACH ROW EXECUTE FUNCTION dawdle()"
+    )
+    behind = Behind(filling.fill)
+    while not filling.told or filling.told[-1] < 250:
+        with bystander.transaction():
+            bystander.execute("SET LOCAL statement_timeout = '1s'")
+            bystander.execute("UPDATE filled SET w = w + 1 WHERE id = 250")
+    assert behind.end().rows == 250
+
+
+def test_a_trigger_that_waits_in_vain_holds_up_its_own_row_only(
+    filling: Filling, bystander: Connection
+) -> None:
+    grow(filling, 300)
+    filling.workshop.execute("ALTER TABLE filled ADD FOREIGN KEY (v) REFERENCES t (id)")
+    with bystander.transaction():
+        bystander.execute("SELECT FROM t WHERE id = 77 FOR UPDATE")
+        behind = Behind(filling.fill)
+        wait_until(lambda: 299 in filling.told, what="all others to be written")
+    assert behind.end().rows == 300
 
 
 class Writers:
