@@ -143,9 +143,10 @@ class Writing:
         try:
             self._begin(connection)
             connection.execute(_QUERIES["wait_for_no_disk"])
+            if after == 0:
+                self._require_stage(connection)
             found = connection.execute(self._query("next", after=after, batch=self._size))
             last = found.fetchone()["last"]  # type: ignore[index]  # an aggregate returns one row
-            self._require_rows(last, after)
             done = Written() if last is None else self._write(connection, after, last)
             connection.execute("COMMIT")
         except _TRY_AGAIN:
@@ -180,6 +181,7 @@ class Writing:
         Raises:
             LostRunError: somebody else goes on with it.
             CancelledError: it was cancelled.
+            RefreshError: (connection) the stage was emptied.
             psycopg.Error: whatever PostgreSQL says.
         """
         while True:
@@ -189,7 +191,7 @@ class Writing:
                 connection.execute("ROLLBACK")
                 self._pause(connection, _PASS_PAUSE)
             else:
-                return
+                return self._require_stage(connection)
 
     def _begin(self, connection: Connection) -> None:
         connection.execute(_QUERIES["begin"].format(settings=self._settings()))
@@ -242,12 +244,13 @@ class Writing:
         literals = {key: sql.Literal(value) for key, value in values.items()}
         return _QUERIES[name].format(**_parts(self.filled), **literals)
 
-    def _require_rows(self, last: int | None, after: int) -> None:
-        """Make sure that what is left to write is there, where a pass begins.
+    def _require_stage(self, connection: Connection) -> None:
+        """Make sure that no crash of the server has emptied the stage, and taken batches back.
 
-        A pooler keeps its clients over a crash of the server, which empties unlogged tables.
+        A pooler keeps its clients over one. Rows that were struck off still take their room.
         """
-        if last is None and after == 0:
+        found = connection.execute(self._query("room")).fetchone()
+        if self.total and not (found and found["bytes"]):
             message = (
                 f"{self.filled.stage} lost the rows that were to be written, as after a crash of"
                 " the server; the next refresh writes them"
@@ -277,6 +280,7 @@ def _parts(filled: Filled) -> dict[str, sql.Composable]:
     return {
         "table": identifiers.relation(filled.table),
         "stage": identifiers.relation(filled.stage),
+        "stage_name": sql.Literal(str(filled.stage)),
         "match": _AND.join(keys),
         "assignments": _COMMA.join(sql.SQL("{} = s.{}").format(*pair) for pair in new),
         "now": _COMMA.join(sql.SQL("t.{}").format(name) for name, _ in new),

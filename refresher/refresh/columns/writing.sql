@@ -21,6 +21,10 @@ WHERE f.view = free.view
     AND EXISTS (SELECT FROM refresher.run AS r WHERE r.id = %(run)s AND r.outcome IS NULL)
 RETURNING f.view
 
+-- name: room
+-- description: How much room the stage takes: none, once it was emptied.
+SELECT pg_catalog.pg_relation_size({stage_name}::pg_catalog.regclass) AS bytes
+
 -- name: next
 -- description: The number that the next batch ends with; null after the last one.
 SELECT max(s.number) AS last

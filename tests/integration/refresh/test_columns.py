@@ -294,6 +294,19 @@ def test_a_stage_that_a_crash_emptied_ends_it_at_once(filling: Filling) -> None:
     assert filling.fill().rows == 1_950
 
 
+def test_a_crash_after_the_last_batch_is_noticed_before_the_end_is_recorded(
+    filling: Filling,
+) -> None:
+    """Batches commit without waiting for the disk: the crash may have taken some back."""
+    filled, total = filling.stage()
+    writing = filling.writing(filled, total)
+    assert writing.carry_out().done == 10
+    filling.workshop.execute(f"TRUNCATE {filled.stage}")
+    with pytest.raises(RefreshError) as refusal:
+        writing.begin_last(filling.workshop.session.connection())
+    assert refusal.value.reason is FailureReason.CONNECTION
+
+
 def test_cancelled_it_stops_between_batches(filling: Filling) -> None:
     grow(filling, 2_000)
     cancelled = threading.Event()
